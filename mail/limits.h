@@ -14,4 +14,7 @@ inline constexpr std::size_t kHeaderFields = 10'000;           ///< fields of a 
 // -- Tokens of structured fields (lex.h) --
 inline constexpr std::size_t kCommentDepth = 64;               ///< nested comments (RFC 5322 §3.2.2 sets no bound)
 
+// -- Tag=value lists (auth/tag_list.h) --
+inline constexpr std::size_t kTagListTags = 100;               ///< tags of a list; RFC 6376 defines 16, our choice
+
 }  // namespace postern::mail::limits
