@@ -1,0 +1,61 @@
+/// A message body on its way: an anonymous file that is sealed, so that every process sees the same bytes and none can change them.
+///
+/// Trust: a descriptor that arrives from another process may be anything. accept_sealed() proves that it is an immutable file of
+/// the announced size before a byte of it is read; without the seals a sender could shrink it under our feet (SIGBUS).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/unique.h"
+
+namespace postern::io {
+
+/// A body being written. Errors of all calls: "memfd.io".
+class MemfdWriter {
+ public:
+  static Result<MemfdWriter> create(const char* name);  ///< `name` shows in /proc only
+  Result<void> append(ByteView data);
+  std::size_t size() const { return size_; }
+  /// Seals the file (no write, no shrink, no growth, no further seals) and hands it over.
+  Result<Fd> seal() &&;
+
+ private:
+  explicit MemfdWriter(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+  std::size_t size_ = 0;
+};
+
+/// A sealed memfd of `data`, in one call.
+Result<Fd> sealed_memfd(const char* name, ByteView data);
+
+/// Checks a received descriptor: all four seals set, a size of exactly `announced`, at most `limit`.
+/// Errors: "memfd.unsealed", "memfd.size".
+Result<void> check_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
+
+/// A sealed body, mapped read-only. The mapping lives as long as this, whatever becomes of the descriptor.
+class MappedBody {
+ public:
+  MappedBody() = default;  ///< no bytes
+  /// check_sealed() first. Errors: its own, "memfd.map".
+  static Result<MappedBody> map(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
+  ~MappedBody();
+  MappedBody(MappedBody&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  MappedBody& operator=(MappedBody&& other) noexcept;
+
+  ByteView bytes() const { return {data_, size_}; }  ///< valid while this body lives
+  std::size_t size() const { return size_; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The whole of a checked body, copied: cheaper than a mapping below some 64 KiB. Errors: those of check_sealed(), "memfd.io".
+Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
+
+}  // namespace postern::io
