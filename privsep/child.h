@@ -1,5 +1,5 @@
 /// The start and life of a child, the same for all: take what the parent passes, open, lock, serve, stop.
-/// A process's main() is one call of child_main() with its role, its policy and its service.
+/// A process's main() is one call of child_main() with its role and its service; its policy is sandbox::policy_for(role).
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include "privsep/dispatch.h"
 #include "privsep/metrics.h"
 #include "privsep/peers.h"
+#include "privsep/sync_channel.h"
 
 namespace postern::privsep {
 
@@ -38,6 +39,7 @@ struct Child {
   Peers& peers;
   Metrics& metrics;
   const Secret& ticket_key;      ///< empty but in mailbox, queue and verifier-out
+  SyncChannel& signer;           ///< listener and web only: their channel to the signer, which they ask and wait
   std::vector<PassedFile>& files;
 
   /// The passed file of that name, moved out. Errors: "child.file".
@@ -63,8 +65,6 @@ class Service {
 
 struct ChildMain {
   std::initializer_list<Role> roles;   ///< the roles this executable may be started as
-  std::string_view policy;             ///< text of the policy (embedded from the folder's `policy`)
-  std::string_view base_policy;        ///< text of sandbox/base.policy
   unsigned threads = 0;                ///< pool made before the lock
   std::function<std::unique_ptr<Service>(Child&)> make;
 };

@@ -118,6 +118,7 @@ class Peers {
   void add(From peer, Fd socket);
   void remove(From peer);
   bool has(Role role) const;
+  std::size_t queued_bytes(From peer);  ///< frames that the peer's socket has not taken yet
 
   /// Sends to one instance of `to` (the one with the fewest open questions). False when there is none: the message is dropped.
   template <class M>

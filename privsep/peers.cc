@@ -1,0 +1,201 @@
+#include "privsep/peers.h"
+
+#include "base/text.h"
+
+namespace postern::privsep {
+
+namespace {
+constexpr std::size_t kQueuedBytes = 64UL * 1024 * 1024;  // frames waiting for a peer that does not read; past it the peer counts as gone
+constexpr int kFramesPerEvent = 64;                        // so that one busy peer does not starve the others
+constexpr std::chrono::seconds kExpiryTick{1};
+}  // namespace
+
+Channel::Channel(Peers& peers, Fd socket, From peer) : peers_(peers), socket_(std::move(socket)), peer_(peer) {}
+
+Channel::~Channel() = default;
+
+void Channel::start_watching() {
+  watch_ = std::make_unique<io::Watch>(peers_.loop(), socket_.get(), [this](io::Interest ready) {
+    const auto self = shared_from_this();  // a handler may replace this channel
+    if (io::has(ready, io::Interest::writable)) on_writable();
+    if (is_open() && io::has(ready, io::Interest::readable)) on_readable();
+  });
+  watch_->set(io::Interest::readable);
+}
+
+void Channel::send(std::string frame, int descriptor) {
+  if (!is_open()) return;
+  if (waiting_.empty()) {
+    const auto sent = send_frame(socket_.get(), frame, descriptor);
+    if (sent) return;
+    if (sent.error().code != "ipc.again") return close("");
+  }
+  if (queued_bytes_ + frame.size() > kQueuedBytes) return close("does not read what it is sent");
+  queued_bytes_ += frame.size();
+  // The caller keeps its descriptor, so what waits needs one of its own.
+  Fd copy;
+  if (descriptor >= 0) copy.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (descriptor >= 0 && !copy) return close("no descriptor left to keep a frame for it");
+  waiting_.push_back({std::move(frame), std::move(copy)});
+  watch_->set(io::Interest::both);
+}
+
+void Channel::on_writable() {
+  while (waiting_first_ < waiting_.size()) {
+    Waiting& next = waiting_[waiting_first_];
+    const auto sent = send_frame(socket_.get(), next.frame, next.descriptor.get());
+    if (!sent && sent.error().code == "ipc.again") return;
+    if (!sent) return close("");
+    queued_bytes_ -= next.frame.size();
+    next = {};
+    ++waiting_first_;
+  }
+  waiting_.clear();
+  waiting_first_ = 0;
+  watch_->set(io::Interest::readable);
+}
+
+void Channel::ask(const Row& row, std::string_view payload, int descriptor, SteadyTime deadline, Answered answered) {
+  const std::uint32_t request = next_request_;
+  next_request_ = next_request_ == UINT32_MAX ? 1 : next_request_ + 1;
+  questions_.insert_or_assign(request, Question{row_named(row.answer)->number, deadline, std::move(answered)});
+  send(make_frame(row, request, payload), descriptor);
+}
+
+void Channel::on_readable() {
+  for (int i = 0; i < kFramesPerEvent && is_open(); ++i) {
+    auto received = receive_frame(socket_.get(), peers_.buffer_);
+    if (!received && received.error().code == "ipc.again") return;
+    if (!received || received->bytes == 0) return close("");
+    const auto bytes = std::string_view(peers_.buffer_).substr(0, received->bytes);
+    take(bytes, *std::move(received));
+  }
+}
+
+void Channel::take(std::string_view bytes, Received received) {
+  if (received.truncated) return close("a frame larger than any row");
+  const auto frame = check_frame(bytes, received.descriptors, {peers_.self(), peer_.role, peers_.locked_});
+  if (!frame) return close(frame.error().message);
+  if (frame->row->kind == Kind::answer) return answer_question(*frame, std::move(received.descriptor));
+  POSTERN_CHECK(peers_.receiver_ != nullptr);
+  const auto handled = peers_.receiver_->receive(*frame, shared_from_this(), std::move(received.descriptor));
+  if (!handled) close(std::string(frame->row->name) + ": " + handled.error().message);
+}
+
+void Channel::answer_question(const FrameView& frame, Fd descriptor) {
+  const auto it = questions_.find(frame.request);
+  // A question that timed out here may still be answered; one that was never asked may not. Numbers grow, so the two differ.
+  if (it == questions_.end()) {
+    if (frame.request >= next_request_) close("an answer to a question that was not asked");
+    return;
+  }
+  if (it->second.answer_number != frame.row->number) return close("an answer of the wrong kind");
+  const Answered answered = std::move(it->second.answered);
+  questions_.erase(it);
+  // The payload lies in the shared receive buffer; the handler may read other frames only from the loop.
+  answered(frame.payload, std::move(descriptor));
+}
+
+void Channel::close(std::string_view why) {
+  if (!is_open()) return;
+  const auto self = shared_from_this();
+  watch_.reset();
+  socket_.reset();
+  waiting_.clear();
+  const std::string reason(why);
+  auto questions = std::exchange(questions_, {});
+  peers_.closed(*this, reason);
+  for (auto& [request, question] : questions)
+    question.answered(Result<std::string_view>(failure("ipc.gone", "the " + std::string(name_of(peer_.role)) + " went away")), Fd());
+}
+
+Peers::Peers(io::Loop& loop, const Log& log, Role self) : loop_(loop), log_(log), self_(self), expiry_(std::make_unique<io::Timer>(loop)) {
+  expiry_->repeat(kExpiryTick, [this] { expire_questions(); });
+}
+
+Peers::~Peers() {
+  closed_ = nullptr;
+  receiver_ = nullptr;
+  for (auto& [key, channel] : std::exchange(channels_, {})) {
+    channel->questions_.clear();
+    channel->watch_.reset();
+    channel->socket_.reset();
+  }
+}
+
+void Peers::add(From peer, Fd socket) {
+  remove(peer);
+  auto channel = std::make_shared<Channel>(*this, std::move(socket), peer);
+  channels_.insert_or_assign({peer.role, peer.instance}, channel);
+  channel->start_watching();
+}
+
+void Peers::remove(From peer) {
+  if (Channel* old = find(peer)) {
+    const auto keep = old->shared_from_this();
+    old->close("");
+  }
+}
+
+bool Peers::has(Role role) const {
+  const auto it = channels_.lower_bound({role, std::uint8_t{0}});
+  return it != channels_.end() && it->first.first == role;
+}
+
+std::size_t Peers::queued_bytes(From peer) {
+  const Channel* channel = find(peer);
+  return channel == nullptr ? 0 : channel->queued_bytes();
+}
+
+Channel* Peers::find(From peer) {
+  const auto it = channels_.find({peer.role, peer.instance});
+  return it == channels_.end() ? nullptr : it->second.get();
+}
+
+Channel* Peers::pick(Role role) {
+  Channel* best = nullptr;
+  for (auto it = channels_.lower_bound({role, std::uint8_t{0}}); it != channels_.end() && it->first.first == role; ++it)
+    if (best == nullptr || it->second->open_questions() < best->open_questions()) best = it->second.get();
+  return best;
+}
+
+void Peers::send(Channel& channel, const Row& row, std::uint32_t request, std::string_view payload, int descriptor) {
+  POSTERN_CHECK(row.from.has(self_) && row.to.has(channel.peer().role) && payload.size() <= row.max_bytes);
+  channel.send(make_frame(row, request, payload), descriptor);
+}
+
+void Peers::ask_raw(Role to, const Row& row, std::string_view payload, int descriptor, std::chrono::milliseconds patience,
+                    Channel::Answered answered) {
+  POSTERN_CHECK(row.from.has(self_) && row.to.has(to) && payload.size() <= row.max_bytes);
+  Channel* channel = pick(to);
+  if (channel == nullptr) {
+    // Not from inside the call: the caller is told as it would be told of an answer.
+    loop_.post([answered = std::move(answered), to] {
+      answered(Result<std::string_view>(failure("ipc.gone", "there is no " + std::string(name_of(to)))), Fd());
+    });
+    return;
+  }
+  channel->ask(row, payload, descriptor, loop_.steady() + patience, std::move(answered));
+}
+
+void Peers::closed(Channel& channel, std::string_view why) {
+  const auto it = channels_.find({channel.peer().role, channel.peer().instance});
+  if (it != channels_.end() && it->second.get() == &channel) channels_.erase(it);
+  if (!why.empty()) log_.error("a peer broke the message table", {{"peer", name_of(channel.peer().role)}, {"what", why}});
+  if (closed_) closed_(channel.peer(), why);
+}
+
+void Peers::expire_questions() {
+  const SteadyTime now = loop_.steady();
+  std::vector<Channel::Answered> late;
+  for (auto& [key, channel] : channels_) {
+    std::erase_if(channel->questions_, [&](auto& entry) {
+      if (entry.second.deadline > now) return false;
+      late.push_back(std::move(entry.second.answered));
+      return true;
+    });
+  }
+  for (auto& answered : late) answered(Result<std::string_view>(failure("ipc.timeout", "no answer in time")), Fd());
+}
+
+}  // namespace postern::privsep
