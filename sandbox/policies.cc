@@ -25,18 +25,15 @@ std::span<const PolicyText> policy_texts() {
   return texts;
 }
 
-Result<Policy> policy_for(std::string_view process) {
+Result<Policy> policy_for(std::string_view process, Edition edition) {
   const std::string_view folder = process.starts_with("verifier-") ? process.substr(0, 8) : process;
   const auto texts = policy_texts();
   const auto text = std::ranges::find(texts, folder, &PolicyText::name);
   if (text == texts.end()) return failure("policy.unknown", "no process \"" + text::printable(process) + "\"");
   const std::array<PolicyText, 3> includes{{{"base", kBasePolicy}, {"start", kStartPolicy}, {"sanitizer", kSanitizerPolicy}}};
-#ifdef POSTERN_SANITIZED
-  const std::string looser = std::string(text->text) + "\ninclude    sanitizer                 this is a build with sanitizers\n";
-  return parse_policy(text->name, looser, includes);
-#else
-  return parse_policy(text->name, text->text, includes);
-#endif
+  std::string whole(text->text);
+  if (edition == Edition::sanitized) whole += "\ninclude    sanitizer    this build has sanitizers in it\n";
+  return parse_policy(text->name, whole, includes);
 }
 
 }  // namespace postern::sandbox

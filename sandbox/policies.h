@@ -13,8 +13,16 @@ namespace postern::sandbox {
 /// "verifier", "queue", "remote", "mailbox", "web".
 std::span<const PolicyText> policy_texts();
 
+/// A build with sanitizers needs a few calls more (sanitizer.policy); it is never shipped.
+enum class Edition : std::uint8_t { released, sanitized };
+#ifdef POSTERN_SANITIZED
+inline constexpr Edition kThisEdition = Edition::sanitized;
+#else
+inline constexpr Edition kThisEdition = Edition::released;
+#endif
+
 /// The policy of a process. "verifier-in" and "verifier-out" share "verifier"'s.
 /// Errors: "policy.unknown", and those of parse_policy().
-Result<Policy> policy_for(std::string_view process);
+Result<Policy> policy_for(std::string_view process, Edition edition = kThisEdition);
 
 }  // namespace postern::sandbox
