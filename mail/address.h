@@ -12,16 +12,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "mail/limits.h"
 
 namespace postern::mail {
-
-namespace limits {
-inline constexpr std::size_t kLocalPartBytes = 64;      ///< RFC 5321 §4.5.3.1.1
-inline constexpr std::size_t kAddressDomainBytes = 255;  ///< RFC 5321 §4.5.3.1.2
-inline constexpr std::size_t kMailboxBytes = 254;        ///< RFC 5321 §4.5.3.1.3: a path of 256 less its brackets
-inline constexpr std::size_t kPathBytes = 1024;          ///< with a source route, which we ignore; an SMTP line is shorter
-inline constexpr std::size_t kHeaderMailboxes = 5000;    ///< mailboxes read from one header field; ours
-}  // namespace limits
 
 /// Whether bytes above 127 may stand in an address (the client said SMTPUTF8).
 enum class Utf8 : std::uint8_t { refused = 0, allowed = 1 };
