@@ -1,0 +1,15 @@
+#include "privsep/control/posternctl/commands.h"
+
+namespace postern::posternctl {
+namespace {
+
+constexpr Command kCommands[] = {
+    // group   name   summary                                               adds
+    {"check", "spf", "Judge a sender by SPF (RFC 7208)", add_check_spf},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+}  // namespace postern::posternctl

@@ -1,0 +1,10 @@
+/// The functions behind the rows of commands.cc, one for each command. Each stands in a file named for it.
+#pragma once
+
+#include "privsep/control/posternctl/command.h"
+
+namespace postern::posternctl {
+
+void add_check_spf(CLI::App& app, Invocation& invocation);
+
+}  // namespace postern::posternctl
