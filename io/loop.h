@@ -61,7 +61,7 @@ class Loop final : public Clock {
 };
 
 /// A task to run at the end of this turn, once however often it is armed: coalesces what many events cause (one send for many
-/// writes). Costs no allocation to arm. Ending it disarms it.
+/// writes). Costs no allocation to arm. Ending it disarms it; it must not end inside its own task.
 class Deferred {
  public:
   Deferred(Loop& loop, std::function<void()> task) : loop_(loop), task_(std::move(task)) {}
