@@ -3,12 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "privsep/control/check/dns_driver.h"
+#include "privsep/control/check/json.h"
 
 namespace postern::check {
-
-std::string one_line(const nlohmann::json& object) {
-  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 nlohmann::json to_json(const mail::spf::Verdict& verdict) {
   return {{"result", mail::spf::name_of(verdict.result)},

@@ -3,6 +3,7 @@
 /// The daemon does the same without waiting (verifier/). Here one check is all there is to do.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <utility>
@@ -17,6 +18,9 @@ namespace postern::check {
 
 /// More calls than any judge needs (SPF, the longest, stays under mail::limits::kSpfRounds). A judge that goes past it is broken.
 inline constexpr std::size_t kRounds = 256;
+
+/// A check by hand ends by then whatever the name servers do; the contract is 20 seconds.
+inline constexpr std::chrono::seconds kCheckTime{18};
 
 /// Adds an answer for each question to the facts; may wait.
 using Answerer = std::function<void(const mail::dns::Questions&, mail::dns::Facts&)>;

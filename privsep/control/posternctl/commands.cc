@@ -4,8 +4,9 @@ namespace postern::posternctl {
 namespace {
 
 constexpr Command kCommands[] = {
-    // group   name   summary                                               adds
+    // group   name     summary                                                              adds
     {"check", "spf", "Judge a sender by SPF (RFC 7208)", add_check_spf},
+    {"check", "iprev", "See whether an address has a name that leads back (RFC 8601)", add_check_iprev},
 };
 
 }  // namespace

@@ -6,5 +6,6 @@
 namespace postern::posternctl {
 
 void add_check_spf(CLI::App& app, Invocation& invocation);
+void add_check_iprev(CLI::App& app, Invocation& invocation);
 
 }  // namespace postern::posternctl
