@@ -1,0 +1,104 @@
+#include "io/memfd.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace postern::io {
+
+namespace {
+
+constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+constexpr unsigned kNoExecSeal = 0x0008U;  // MFD_NOEXEC_SEAL, Linux 6.3; Debian 12's headers do not have it
+
+tl::unexpected<Error> io_error(const char* what) { return failure("memfd.io", std::string(what) + ": " + std::strerror(errno)); }
+
+}  // namespace
+
+Result<MemfdWriter> MemfdWriter::create(const char* name) {
+  constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  Fd fd(::memfd_create(name, kFlags | kNoExecSeal));
+  if (!fd && errno == EINVAL) fd = Fd(::memfd_create(name, kFlags));
+  if (!fd) return io_error("memfd_create");
+  return MemfdWriter(std::move(fd));
+}
+
+Result<void> MemfdWriter::append(ByteView data) {
+  while (!data.empty()) {
+    const ssize_t wrote = ::write(fd_.get(), data.data(), data.size());
+    if (wrote < 0) {
+      if (errno == EINTR) continue;
+      return io_error("write");
+    }
+    size_ += static_cast<std::size_t>(wrote);
+    data = data.subspan(static_cast<std::size_t>(wrote));
+  }
+  return {};
+}
+
+Result<Fd> MemfdWriter::seal() && {
+  if (::fcntl(fd_.get(), F_ADD_SEALS, kSeals) != 0) return io_error("F_ADD_SEALS");
+  return std::move(fd_);
+}
+
+Result<Fd> sealed_memfd(const char* name, ByteView data) {
+  TRY_ASSIGN(auto writer, MemfdWriter::create(name));
+  TRY(writer.append(data));
+  return std::move(writer).seal();
+}
+
+Result<void> check_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+  // Only memory files know seals at all: pipes, sockets and files of a disk fail here.
+  const int seals = ::fcntl(fd.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals) return failure("memfd.unsealed", "not a sealed memory file");
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) return io_error("fstat");
+  if (status.st_size < 0 || static_cast<std::uint64_t>(status.st_size) != announced || announced > limit)
+    return failure("memfd.size", "size " + std::to_string(status.st_size) + ", announced " + std::to_string(announced) + ", limit " +
+                                     std::to_string(limit));
+  return {};
+}
+
+Result<MappedBody> MappedBody::map(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+  TRY(check_sealed(fd, announced, limit));
+  MappedBody body;
+  if (announced == 0) return body;  // mmap refuses a length of nothing
+  void* at = ::mmap(nullptr, announced, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (at == MAP_FAILED) return failure("memfd.map", std::string("mmap: ") + std::strerror(errno));
+  body.data_ = static_cast<const std::byte*>(at);
+  body.size_ = announced;
+  return body;
+}
+
+MappedBody::~MappedBody() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedBody& MappedBody::operator=(MappedBody&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+  TRY(check_sealed(fd, announced, limit));
+  Bytes out(announced);
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_error("pread");
+    if (got == 0) return failure("memfd.io", "shorter than its size");
+    done += static_cast<std::size_t>(got);
+  }
+  return out;
+}
+
+}  // namespace postern::io
