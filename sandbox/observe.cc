@@ -94,8 +94,8 @@ Result<Observed> observe(pid_t pid) {
     observed.threads.push_back(parse_status(status));
   }
   struct stat owner {};
-  if (fstat(process.get(), &owner) != 0) return unreadable(path);
-  // The files of a process that may not be looked into belong to root (proc(5)).
+  if (fstatat(process.get(), "limits", &owner, 0) != 0) return unreadable(path);
+  // The files of a process that may not be looked into belong to root (proc(5)); the folder itself always to the process.
   observed.dumpable = observed.threads.empty() || owner.st_uid == static_cast<uid_t>(observed.threads.front().uids[1]);
   TRY_ASSIGN(observed.namespaces, namespaces_of(process.get()));
   TRY_ASSIGN(const std::string mounts, read_file(process.get(), "mountinfo"));
