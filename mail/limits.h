@@ -56,8 +56,15 @@ inline constexpr unsigned kDkimRsaLeastBits = 1024;            ///< RFC 8301 §3
 inline constexpr unsigned kDkimRsaMostBits = 8192;             ///< our choice; RFC 8301 §3.2 wants 4096 at least
 inline constexpr unsigned kDkimRsaParsedBits = 16 * 1024;      ///< a larger modulus is refused unread
 inline constexpr unsigned kDkimRsaExponentBits = 64;           ///< 65537 is usual; a long exponent costs as much as signing
+inline constexpr std::size_t kDkimSignedNames = 200;           ///< items of an h= that we write; our choice
 inline constexpr std::size_t kArcInstances = 50;               ///< ARC sets of a message (RFC 8617 §4.2.1)
 inline constexpr std::size_t kArcQuestions = 10;               ///< keys of a chain asked for at one time; our choice
 inline constexpr std::chrono::hours kDkimClockSkew{24};        ///< how far in the future t= may be (RFC 6376 §3.5)
+
+// -- DMARC (auth/dmarc.h, auth/orgdomain.h) --
+inline constexpr std::size_t kDmarcTreeQueries = 8;            ///< questions of a tree walk; RFC 9989 §4.10
+inline constexpr std::size_t kDmarcAuthorDomains = 4;          ///< From domains judged; RFC 9989 §11.5 leaves it to us
+inline constexpr std::size_t kDmarcTags = 100;                 ///< tags read of a record; ours
+inline constexpr std::size_t kDmarcUris = 10;                  ///< addresses read of rua= or ruf=; RFC 9989 §4.6 sets no bound
 
 }  // namespace postern::mail::limits
