@@ -25,7 +25,8 @@ Sha256 sha256(ByteView data) {
 Sha256 hmac_sha256(std::string_view key, ByteView data) {
   Sha256 out;
   unsigned length = 0;
-  const auto* mac = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(data), data.size(),
+  // A null key would mean "the key of before" to libcrypto, an empty one is a key.
+  const auto* mac = HMAC(EVP_sha256(), key.empty() ? "" : key.data(), static_cast<int>(key.size()), raw(data), data.size(),
                          reinterpret_cast<unsigned char*>(out.data()), &length);
   POSTERN_CHECK(mac != nullptr && length == out.size());
   return out;
