@@ -67,4 +67,9 @@ inline constexpr std::size_t kDmarcAuthorDomains = 4;          ///< From domains
 inline constexpr std::size_t kDmarcTags = 100;                 ///< tags read of a record; ours
 inline constexpr std::size_t kDmarcUris = 10;                  ///< addresses read of rua= or ruf=; RFC 9989 §4.6 sets no bound
 
+// -- Authentication-Results (auth/authres.h) --
+inline constexpr std::size_t kAuthresValueBytes = 300;         ///< bytes of a value, comment or reason we write; ours
+inline constexpr std::size_t kAuthresResults = 100;            ///< results read of one field; ours
+inline constexpr std::size_t kAuthresProperties = 30;          ///< properties read of one result; ours
+
 }  // namespace postern::mail::limits
