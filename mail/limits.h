@@ -72,4 +72,9 @@ inline constexpr std::size_t kAuthresValueBytes = 300;         ///< bytes of a v
 inline constexpr std::size_t kAuthresResults = 100;            ///< results read of one field; ours
 inline constexpr std::size_t kAuthresProperties = 30;          ///< properties read of one result; ours
 
+// -- The whole message (auth/evaluate.h, auth/evidence.h, auth/bimi.h) --
+inline constexpr std::size_t kAuthresDkim = 20;                ///< dkim= results written for one message; ours
+inline constexpr std::size_t kEvidenceBytes = 64 * 1024;       ///< bytes of the evidence kept with a message; ours
+inline constexpr std::size_t kBimiUriBytes = 2048;             ///< bytes of l= or a=; ours
+
 }  // namespace postern::mail::limits

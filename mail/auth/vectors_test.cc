@@ -2,6 +2,7 @@
 // ValiMail. Each folder's NOTICE.md names source and licence; cases.json is made from cases.yml by cases_to_json.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
