@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <ctime>
@@ -124,6 +125,16 @@ class LogToParent {
   std::size_t dropped_ = 0;
 };
 
+/// The folders among what was passed, as descriptors of our own: the service takes the others away.
+std::vector<Fd> folders_of(const std::vector<PassedFile>& files) {
+  std::vector<Fd> folders;
+  for (const PassedFile& file : files) {
+    struct stat status {};
+    if (::fstat(file.fd.get(), &status) == 0 && S_ISDIR(status.st_mode)) folders.push_back(file.fd.duplicate());
+  }
+  return folders;
+}
+
 Severity severity_named(std::string_view name) {
   for (Severity s : {Severity::debug, Severity::info, Severity::notice, Severity::warning})
     if (name_of(s) == name) return s;
@@ -138,8 +149,6 @@ int fail_start(const Error& error) {
 /// Opens, locks and serves. Everything of the process lives in this frame.
 int serve(Start start, const ChildMain& main) {
   io::Loop loop;
-  if (main.threads > 0)
-    if (auto made = loop.start_threads(main.threads); !made) return fail_start(made.error());
   Config config(start.child.config);
   const Role role = start.child.role;
   std::unique_ptr<LogToParent> sink;
@@ -156,8 +165,14 @@ int serve(Start start, const ChildMain& main) {
   LifeReceiver receiver(child, *service);
   peers.set_receiver(receiver);
 
+  ChildLock lock{.role = role, .uid = start.child.uid, .gid = start.child.gid, .privileged = start.child.privileged,
+                 .parent_socket = kParentFd, .folders = {}, .before_filter = {}};
+  const std::vector<Fd> folders = folders_of(start.files);
+  for (const Fd& folder : folders) lock.folders.push_back(folder.get());
+  // Threads inherit the sandbox only when they are made inside it.
+  lock.before_filter = [&]() -> Result<void> { return main.threads > 0 ? loop.start_threads(main.threads) : Result<void>(); };
   if (auto opened = service->open(); !opened) return fail_start(opened.error());
-  const auto locked = lock_child(role, start.child.uid, start.child.gid, start.child.privileged, kParentFd);
+  const auto locked = lock_child(lock);
   if (!locked) return fail_start(locked.error());
   peers.set_locked();
 

@@ -19,6 +19,8 @@
 #include "base/result.h"
 #include "base/unique.h"
 #include "io/loop.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "privsep/frame.h"
 #include "privsep/message_table.h"
 #include "privsep/wire.h"
