@@ -19,7 +19,7 @@
 namespace postern::io {
 
 struct StubOptions {
-  std::vector<Endpoint> upstreams;
+  std::vector<Endpoint> upstreams = {};
   std::chrono::milliseconds timeout{2500};  ///< of one try
   unsigned tries = 2;                        ///< in all, after time-outs and broken connections
   bool trust_ad = false;                     ///< Security::secure when the upstream says AD
@@ -27,7 +27,7 @@ struct StubOptions {
   std::size_t max_waiting = 10'000;          ///< more are answered with Status::failure at once
   /// Validates here instead: DS or DNSKEY records in zone-file form (RFC 4034), one a line. Needs an upstream that passes DNSSEC
   /// records on. Slow, and open to hostile zones' CPU cost: for a check by hand or a process that may die.
-  std::string trust_anchor;
+  std::string trust_anchor = {};
 };
 
 struct StubStats {
@@ -44,13 +44,13 @@ class StubResolver final : public mail::dns::Resolver {
 
   void ask(const mail::dns::Question& question, Done done) override;
   StubStats stats() const;
+  struct Impl;  ///< for io/ only
 
   /// Whether the upstream proves what it says: "." must come back secure. `done(Security)`: secure; insecure (no DNSSEC: DANE must
-  /// be off); unknown (no answer).
+  /// be off); bogus; unknown (no answer).
   void probe_dnssec(std::function<void(mail::dns::Security)> done);
 
  private:
-  struct Impl;
   explicit StubResolver(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

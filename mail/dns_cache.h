@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "base/clock.h"
@@ -36,9 +36,6 @@ class CachingResolver final : public Resolver {
   void clear();
 
  private:
-  struct Hash {
-    std::size_t operator()(const Question& question) const;
-  };
   struct Entry {
     Question question;
     Answer answer;
@@ -54,8 +51,8 @@ class CachingResolver final : public Resolver {
   const Clock& clock_;
   CacheOptions options_;
   Entries entries_;
-  std::unordered_map<Question, Entries::iterator, Hash> index_;
-  std::unordered_map<Question, std::vector<Done>, Hash> in_flight_;
+  std::map<Question, Entries::iterator> index_;  // a tree: strangers choose the names, and could choose colliding ones
+  std::map<Question, std::vector<Done>> in_flight_;
   CacheStats stats_;
 };
 
