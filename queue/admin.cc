@@ -1,0 +1,375 @@
+#include "queue/admin.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "queue/limits.h"
+
+namespace postern::queue {
+
+namespace {
+
+using nlohmann::json;
+using privsep::AdminAnswer;
+using privsep::AdminRequest;
+using Answer = std::function<void(AdminAnswer)>;
+
+/// Foreign bytes that are no UTF-8 must not throw.
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+AdminAnswer failed(std::string why) { return {std::move(why), {}}; }
+
+std::int64_t seconds(WallTime t) { return std::chrono::duration_cast<std::chrono::seconds>(t.time_since_epoch()).count(); }
+
+json reply_json(const privsep::SmtpReply& reply) { return {{"code", reply.code}, {"enhanced", reply.enhanced}, {"text", reply.text}}; }
+
+std::string_view name_of(GroupState state) {
+  switch (state) {
+    case GroupState::waiting: return "deferred";
+    case GroupState::ready:
+    case GroupState::aside: return "ready";
+    case GroupState::running:
+    case GroupState::landed: return "delivering";
+    case GroupState::held: return "held";
+    case GroupState::free:
+    case GroupState::ghost: return "";
+  }
+  return "";
+}
+
+std::string shown(std::string_view destination, Route route) { return route == Route::local ? "local" : std::string(destination); }
+
+// ---- which messages ------------------------------------------------------------------------------------------------
+
+struct Selection {
+  std::vector<Number> numbers;
+  std::string destination;  ///< only groups there; empty: all
+};
+
+std::optional<Number> number_of(Engine& engine, const std::string& id) {
+  const auto found = engine.spool().find(id);
+  return found && *found ? *found : std::nullopt;
+}
+
+bool has_destination(Engine& engine, Number number, const std::string& destination) {
+  for (const auto& group : engine.scheduler().groups(number))
+    if (shown(group.destination, group.route) == destination) return true;
+  return false;
+}
+
+std::variant<Selection, std::string> select(Engine& engine, const AdminRequest& request) {
+  Selection selection;
+  const std::string id = request.get("id");
+  selection.destination = text::to_lower(request.get("destination"));
+  const bool all = request.get("all") == "true" || request.get("all") == "1" || request.get("all") == "yes";
+  if (!id.empty()) {
+    const auto number = number_of(engine, id);
+    if (!number || !engine.scheduler().has(*number)) return "no message " + text::printable(id) + " in the queue";
+    selection.numbers.push_back(*number);
+    return selection;
+  }
+  if (selection.destination.empty() && !all) return std::string("name a message, a destination or all");
+  engine.scheduler().each([&](Number number) {
+    if (selection.destination.empty() || has_destination(engine, number, selection.destination)) selection.numbers.push_back(number);
+    return selection.numbers.size() < limits::kAdminSweep;
+  });
+  return selection;
+}
+
+// ---- looking -------------------------------------------------------------------------------------------------------
+
+json row_of(Engine& engine, Number number) {
+  json row{{"number", number}};
+  const auto message = engine.spool().message(number);
+  const auto schedule = engine.spool().schedule(number);
+  if (message) {
+    row["id"] = message->id;
+    row["sender"] = message->reverse_path;
+    row["size"] = message->content.prefix.size() + message->content.size;
+  }
+  if (schedule) {
+    row["received"] = seconds(schedule->received);
+    row["expires"] = seconds(schedule->expires);
+    row["held"] = schedule->held;
+    if (schedule->held) row["held_reason"] = schedule->held_reason;
+  }
+  row["deliveries"] = json::array();
+  for (const auto& group : engine.scheduler().groups(number))
+    row["deliveries"].push_back({{"destination", shown(group.destination, group.route)}, {"state", name_of(group.state)},
+                                 {"due", seconds(group.due)}, {"attempts", group.attempts}});
+  return row;
+}
+
+AdminAnswer list(Engine& engine, const AdminRequest& request) {
+  const auto limit = text::parse_uint(request.get("limit", std::to_string(limits::kAdminPage)), limits::kAdminPageMost);
+  const auto page = text::parse_uint(request.get("page", "0"), 1'000'000);
+  if (!limit || *limit == 0 || !page) return failed("limit is a number up to " + std::to_string(limits::kAdminPageMost) + ", page a number");
+  const std::string destination = text::to_lower(request.get("destination"));
+  const std::string state = request.get("state");
+  std::vector<Number> numbers;
+  engine.scheduler().each([&](Number number) {
+    const bool there = destination.empty() || has_destination(engine, number, destination);
+    const auto groups = state.empty() ? std::vector<Scheduler::GroupInfo>{} : engine.scheduler().groups(number);
+    const bool fits = state.empty() || (state == "held" && engine.scheduler().is_held(number)) ||
+                      std::any_of(groups.begin(), groups.end(), [&](const auto& g) { return name_of(g.state) == state; });
+    if (there && fits) numbers.push_back(number);
+    return true;
+  });
+  std::sort(numbers.begin(), numbers.end());
+  json out{{"total", numbers.size()}, {"page", *page}, {"messages", json::array()}};
+  constexpr std::size_t kRoom = privsep::kAdminBytes - 16 * 1024;
+  std::size_t bytes = 0;
+  for (std::size_t i = *page * *limit; i < numbers.size() && i < (*page + 1) * *limit; ++i) {
+    json row = row_of(engine, numbers[i]);
+    bytes += dump(row).size() + 1;
+    if (bytes > kRoom) {
+      out["truncated"] = true;
+      break;
+    }
+    out["messages"].push_back(std::move(row));
+  }
+  return {{}, dump(out)};
+}
+
+json attempts_json(Engine& engine, Number number) {
+  json rows = json::array();
+  const auto attempts = engine.spool().attempts(number);
+  if (!attempts) return rows;
+  constexpr std::size_t kShown = 50;
+  const std::size_t first = attempts->size() > kShown ? attempts->size() - kShown : 0;
+  for (std::size_t i = first; i < attempts->size(); ++i) {
+    const auto& a = (*attempts)[i];
+    json recipients = json::array();
+    for (std::size_t k = 0; k < a.recipients.size() && k < 20; ++k) recipients.push_back(a.recipients[k]);
+    rows.push_back({{"at", seconds(a.at)}, {"what", a.what}, {"destination", a.destination}, {"recipients", recipients},
+                    {"reply", reply_json(a.reply)}, {"server", a.server}, {"tls", a.tls}});
+  }
+  return rows;
+}
+
+void add_evidence(Engine& engine, Number number, json& out) {
+  const auto evidence = engine.spool().evidence(number);
+  if (!evidence || evidence->empty()) return;
+  auto parsed = json::parse(*evidence, nullptr, false);
+  out["evidence"] = parsed.is_discarded() ? json(*evidence) : std::move(parsed);
+}
+
+json live_json(Engine& engine, Number number) {
+  json out = row_of(engine, number);
+  out["in_queue"] = true;
+  out["recipients"] = json::array();
+  const auto recipients = engine.spool().recipients(number);
+  if (!recipients) return out;
+  for (const auto& r : *recipients) {
+    if (out["recipients"].size() == limits::kHistoryRecipients) break;
+    out["recipients"].push_back({{"recipient", r.recipient}, {"target", r.target}, {"route", name_of(r.route)}, {"destination", shown(r.destination, r.route)},
+                                 {"state", name_of(r.state)}, {"attempts", r.attempts}, {"due", seconds(r.due)}, {"reply", reply_json(r.reply)},
+                                 {"server", r.server}, {"tls", r.tls}});
+  }
+  return out;
+}
+
+json past_json(const HistoryRecord& history, Number number) {
+  json out{{"number", number}, {"id", history.id}, {"sender", history.reverse_path}, {"account", history.account}, {"size", history.size},
+           {"received", seconds(history.received)}, {"finished", seconds(history.finished)}, {"in_queue", false}, {"recipients", json::array()}};
+  for (const auto& end : history.ends)
+    out["recipients"].push_back({{"recipient", end.recipient}, {"state", name_of(end.state)}, {"attempts", end.attempts}, {"at", seconds(end.at)},
+                                 {"reply", reply_json(end.reply)}, {"server", end.server}, {"tls", end.tls}});
+  return out;
+}
+
+AdminAnswer show(Engine& engine, const AdminRequest& request) {
+  const std::string id = request.get("id");
+  const auto number = number_of(engine, id);
+  if (!number) return failed("no message " + text::printable(id) + "; messages are forgotten three days after they left");
+  json out;
+  if (engine.scheduler().has(*number)) {
+    out = live_json(engine, *number);
+  } else {
+    const auto history = engine.spool().history(*number);
+    if (!history || !*history) return failed("no message " + text::printable(id));
+    out = past_json(**history, *number);
+  }
+  out["history"] = attempts_json(engine, *number);
+  add_evidence(engine, *number, out);
+  std::string text = dump(out);
+  if (text.size() > privsep::kAdminBytes - 1024) {
+    out.erase("history");
+    out["truncated"] = true;
+    text = dump(out);
+  }
+  return {{}, std::move(text)};
+}
+
+AdminAnswer why(Engine& engine, const AdminRequest& request) {
+  const std::string id = request.get("id");
+  const auto number = number_of(engine, id);
+  if (!number) return failed("no message " + text::printable(id) + "; messages are forgotten three days after they left");
+  json out{{"id", id}, {"evidence", nullptr}};
+  add_evidence(engine, *number, out);
+  if (const auto message = engine.spool().message(*number)) {
+    out["sender"] = message->reverse_path;
+    out["to_junk"] = message->to_junk;
+    out["auth_domain"] = message->auth_domain;
+  }
+  return {{}, dump(out)};
+}
+
+AdminAnswer stats(Engine& engine, const AdminRequest& request) {
+  const auto limit = text::parse_uint(request.get("limit", std::to_string(limits::kAdminPage)), limits::kAdminPageMost);
+  if (!limit) return failed("limit is a number up to " + std::to_string(limits::kAdminPageMost));
+  auto& scheduler = engine.scheduler();
+  using enum GroupState;
+  json out{{"messages", scheduler.messages()},
+           {"deliveries", {{"deferred", scheduler.groups_in(waiting)}, {"ready", scheduler.groups_in(ready) + scheduler.groups_in(aside)},
+                           {"delivering", scheduler.groups_in(running) + scheduler.groups_in(landed)}, {"held", scheduler.groups_in(held)}}},
+           {"all_held", scheduler.all_held()}, {"destinations", json::array()}};
+  if (const auto usage = engine.spool().usage()) out["spool"] = {{"bytes", usage->used_bytes}, {"limit", usage->limit_bytes}};
+  for (const auto& d : scheduler.destinations(*limit))
+    out["destinations"].push_back({{"destination", d.name}, {"deliveries", d.groups}, {"running", d.running}, {"window", d.window},
+                                   {"failures", d.failures}, {"blocked_until", seconds(d.blocked_until)}, {"held", d.held}});
+  return {{}, dump(out)};
+}
+
+// ---- changing ------------------------------------------------------------------------------------------------------
+
+/// Counts what a command did; the answer goes out when the last of its changes is stored.
+struct Tally {
+  std::size_t messages = 0, busy = 0, pending = 0;
+  bool failed = false, armed = false;
+  Answer answer;
+  void settle() {
+    if (!armed || pending > 0) return;
+    armed = false;
+    if (failed) return answer({"not everything could be stored; look at queue list", {}});
+    answer({{}, dump(json{{"messages", messages}, {"busy", busy}})});
+  }
+};
+
+void submit(Engine& engine, Change change, const std::shared_ptr<Tally>& tally) {
+  ++tally->messages;
+  ++tally->pending;
+  change.stored = [tally](bool stored) {
+    --tally->pending;
+    tally->failed = tally->failed || !stored;
+    tally->settle();
+  };
+  engine.change(std::move(change));
+}
+
+AttemptRecord note_of(Engine& engine, std::string_view what, const std::string& text) {
+  AttemptRecord note;
+  note.at = engine.clock().now();
+  note.what = what;
+  note.reply = {250, "2.0.0", text};
+  return note;
+}
+
+void set_held(Engine& engine, Number number, bool held, const std::string& reason, const std::shared_ptr<Tally>& tally) {
+  auto schedule = engine.spool().schedule(number);
+  if (!schedule) return void(tally->failed = true);
+  Change change;
+  change.number = number;
+  change.schedule = *std::move(schedule);
+  change.schedule->held = held;
+  change.schedule->held_reason = held ? reason : std::string{};
+  if (!held) change.schedule->deaths = 0;  // a person vouches for it
+  change.notes.push_back(note_of(engine, held ? "held" : "released", reason));
+  engine.scheduler().set_held(number, held);
+  submit(engine, std::move(change), tally);
+}
+
+void retry(Engine& engine, Number number, const std::string& destination, const std::shared_ptr<Tally>& tally) {
+  ++tally->messages;
+  for (const auto& group : engine.scheduler().groups(number))
+    if (destination.empty() || shown(group.destination, group.route) == destination) engine.scheduler().expedite(group.id);
+}
+
+enum class End : std::uint8_t { fail = 1, drop = 2, reroute = 3 };
+
+void end(Engine& engine, Number number, const Selection& selection, End how, const std::string& word, const std::shared_ptr<Tally>& tally) {
+  auto all = engine.spool().recipients(number);
+  if (!all) return void(tally->failed = true);
+  Change change;
+  change.number = number;
+  for (const auto& group : engine.scheduler().groups(number)) {
+    const std::string destination(group.destination);
+    if (!selection.destination.empty() && shown(destination, group.route) != selection.destination) continue;
+    if (how == End::reroute && group.route == Route::local) continue;
+    const auto claimed = engine.scheduler().claim(group.id);
+    if (!claimed) {
+      ++tally->busy;
+      continue;
+    }
+    change.groups.push_back({*claimed, Change::After::done, {}});
+    if (how == End::reroute) change.new_groups.push_back({word, Route::remote, engine.clock().now()});
+    for (std::uint32_t i = 0; i < all->size(); ++i) {
+      auto& r = (*all)[i];
+      if (r.state != RecipientState::waiting || r.route != group.route || (r.route == Route::remote && r.destination != destination)) continue;
+      if (how == End::reroute) {
+        r.destination = word;
+        r.due = engine.clock().now();
+      } else {
+        r.state = how == End::fail ? RecipientState::failed : RecipientState::dropped;
+        r.reply = {554, "5.0.0", word.empty() ? "Ended by the administrator" : text::printable(word, limits::kReplyTextBytes)};
+        r.last_attempt = engine.clock().now();
+      }
+      change.recipients.emplace_back(i, r);
+    }
+  }
+  if (change.groups.empty()) return;
+  change.notes.push_back(note_of(engine, how == End::fail ? "failed" : how == End::drop ? "dropped" : "rerouted", word));
+  submit(engine, std::move(change), tally);
+}
+
+bool is_destination(std::string_view text) {
+  if (text.empty() || text.size() > 260) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return text::is_alpha(c) || text::is_digit(c) || c == '.' || c == '-' || c == '_' || c == '[' || c == ']' || c == ':';
+  });
+}
+
+void change_many(Engine& engine, const AdminRequest& request, std::string_view verb, Answer answer) {
+  auto selected = select(engine, request);
+  if (auto* error = std::get_if<std::string>(&selected)) return answer(failed(*error));
+  const auto& selection = std::get<Selection>(selected);
+  const bool one = !request.get("id").empty();
+  const std::string reason = text::printable(request.get("reason", "by the administrator"));
+  auto tally = std::make_shared<Tally>();
+  tally->answer = std::move(answer);
+  if (verb == "hold" || verb == "release") {
+    // A destination (or everything) is held as a whole: mail that comes later is held too.
+    if (!one) {
+      const std::string what = selection.destination.empty() ? "*" : selection.destination;
+      if (what != "*" && !is_destination(what)) return tally->answer(failed("no such destination"));
+      engine.put_hold(what, reason, verb == "hold");
+    }
+    for (const Number number : selection.numbers) {
+      if (one || (verb == "release" && engine.scheduler().is_held(number))) set_held(engine, number, verb == "hold", reason, tally);
+      else ++tally->messages;
+    }
+  } else if (verb == "retry") {
+    for (const Number number : selection.numbers) retry(engine, number, selection.destination, tally);
+  } else {
+    const End how = verb == "fail" ? End::fail : verb == "drop" ? End::drop : End::reroute;
+    const std::string word = how == End::reroute ? text::to_lower(request.get("to")) : request.get("reason");
+    if (how == End::reroute && !is_destination(word)) return tally->answer(failed("to is a domain, or \"[host]:port\""));
+    for (const Number number : selection.numbers) end(engine, number, selection, how, word, tally);
+  }
+  tally->armed = true;
+  tally->settle();
+}
+
+}  // namespace
+
+void administer(Engine& engine, const AdminRequest& request, Answer answer) {
+  if (request.command == "queue list") return answer(list(engine, request));
+  if (request.command == "queue show") return answer(show(engine, request));
+  if (request.command == "message why") return answer(why(engine, request));
+  if (request.command == "queue stats") return answer(stats(engine, request));
+  for (const std::string_view verb : {"hold", "release", "retry", "fail", "drop", "reroute"})
+    if (request.command == "queue " + std::string(verb)) return change_many(engine, request, verb, std::move(answer));
+  answer(failed("the queue has no command " + text::printable(request.command)));
+}
+
+}  // namespace postern::queue

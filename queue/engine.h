@@ -1,0 +1,199 @@
+/// The queue itself: takes messages in, commits, gives out deliveries, takes their results, tells senders. Everything it needs comes in
+/// through its constructor, so a test runs it without a process around it.
+///
+/// One turn: all that came in since the last one, new messages and results alike, is stored in one transaction and synced once; then
+/// everybody is answered. What could not be stored is not accepted (451, 452), and results wait for the next try.
+///
+/// Trust: see intake.h and delivery.h for what comes from others.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/unique.h"
+#include "privsep/metrics.h"
+#include "queue/bounce.h"
+#include "queue/delivery.h"
+#include "queue/intake.h"
+#include "queue/scheduler.h"
+#include "queue/spool.h"
+
+namespace postern::queue {
+
+struct EngineOptions {
+  std::string host = "localhost";
+  IntakeRules intake;
+  RetryCurve curve{{std::chrono::minutes{5}}};
+  std::uint32_t max_deliveries = 500;
+  std::uint32_t max_concurrency = 20;
+};
+
+/// Who carries deliveries to the two peers.
+class Courier {
+ public:
+  /// "ipc.gone" and "ipc.timeout" in place of a result: the peer fell, or is stuck.
+  using Done = std::function<void(Result<privsep::DeliveryResult>)>;
+  virtual ~Courier() = default;
+  virtual void deliver(const privsep::LocalDelivery& request, int body, Done done) = 0;
+  virtual void deliver(const privsep::RemoteDelivery& request, int body, Done done) = 0;
+};
+
+/// Changes to one message that are committed together.
+struct Change {
+  enum class After : std::uint8_t { done = 1, defer = 2, requeue = 3 };
+  struct GroupAfter {
+    GroupId group = 0;
+    After after = After::done;
+    WallTime due{};
+  };
+  struct Regroup {
+    std::string destination;
+    Route route = Route::local;
+    WallTime due{};
+  };
+  Number number = 0;
+  std::vector<IndexedRecipient> recipients;   ///< the later of two with the same index counts
+  std::optional<ScheduleRecord> schedule;
+  std::vector<AttemptRecord> notes;
+  std::vector<GroupAfter> groups;             ///< landed ones, settled after the commit
+  std::vector<Regroup> new_groups;
+  bool report_now = false;                    ///< tell the sender of the failures there are
+  bool report_delay = false;
+  std::shared_ptr<const MessageRecord> message;  ///< where it is at hand
+  bool only = false;                          ///< `recipients` are all the message has
+  std::function<void(bool stored)> stored;    ///< told after the commit, or when it was given up
+};
+
+class Engine {
+ public:
+  Engine(Spool& spool, Courier& courier, const Clock& clock, crypto::Entropy& entropy, const Log& log, privsep::Metrics& metrics,
+         const Secret& ticket_key, EngineOptions options);
+
+  /// Brings what lies in the spool into the schedule. Nothing is delivered before.
+  Result<void> load();
+  void set_options(EngineOptions options);
+
+  /// A request of a verifier; `answer` is called once, after the commit or at once with a refusal.
+  void accept(const privsep::SpoolRequest& request, privsep::Role from, Fd body, std::function<void(privsep::SmtpReply)> answer);
+
+  /// Stores what came in and gives out deliveries. True: there is more to do at once.
+  bool turn();
+  /// When turn() has something to do by itself; nullopt: never.
+  std::optional<WallTime> wake();
+
+  /// Whether mail is taken; the service looks at the disk.
+  void set_accepting(bool accepting) { accepting_ = accepting; }
+  void set_available(Route route, bool available) { scheduler_.set_available(route, available); }
+  /// Nothing new is delivered or taken from now on.
+  void stop() { stopping_ = true; }
+  /// Nothing waits for a commit.
+  bool is_stored() const { return accepts_.empty() && changes_.empty(); }
+  /// Forgets old history with the next commit.
+  void forget_old() { forget_ = true; }
+  void report_gauges();
+
+  /// Queues a change, to be committed with the next turn. Used by admin.h.
+  void change(Change change) { changes_.push_back(std::move(change)); }
+  void put_hold(std::string destination, std::string reason, bool held);
+
+  Spool& spool() { return spool_; }
+  Scheduler& scheduler() { return scheduler_; }
+  const Clock& clock() const { return clock_; }
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  struct Accept {
+    NewMessage message;
+    Fd body;
+    std::string id;
+    std::function<void(privsep::SmtpReply)> answer;
+    Number number = 0;
+    std::uint64_t staged = 0;
+    SteadyTime came{};
+    std::uint64_t size() const { return message.message.content.size; }
+    bool is_large() const;
+  };
+  /// A body kept open, with what else the first delivery needs.
+  struct Fresh {
+    std::shared_ptr<const MessageRecord> message;
+    std::vector<RecipientRecord> recipients;
+    Fd body;
+  };
+  /// A report that is stored in the same transaction as the end it tells of.
+  struct OwnMessage {
+    Number number = 0;
+    NewMessage message;
+    std::string body;
+  };
+  /// A change made ready for the transaction: all that had to be read is read.
+  struct Prepared {
+    Change* change = nullptr;
+    std::shared_ptr<const MessageRecord> message;
+    std::vector<RecipientRecord> all;         // where the whole message is needed
+    bool finishes = false;
+    bool owes = false;                        // failures that nobody was told of yet
+    std::optional<HistoryRecord> history;
+    std::vector<OwnMessage> reports;
+  };
+
+  // engine.cc
+  void pump();
+  void handle_events();
+  void fail_expired(Number number);
+  void launch(const Scheduler::Job& job);
+  Result<Flight> prepare_flight(const Scheduler::Job& job, Fd& body);
+  void returned(Flight flight, SteadyTime began, Result<privsep::DeliveryResult> result);
+  void lost(Flight& flight, const Error& error);
+  void park(Number number, std::string reason, std::vector<Change::GroupAfter> groups);
+  void schedule_new(Number number, const NewMessage& message);
+  void remember(Number number, Accept& accept);
+  void forget_fresh(Number number);
+  std::string new_id();
+
+  // engine_commit.cc
+  bool stage_large();
+  bool commit();
+  void merge_changes();
+  Result<Prepared> prepare(Change& change);
+  Result<void> finish(Prepared& prepared);
+  void add_reports(Prepared& prepared, ReportKind kind);
+  Result<std::string> original_of(Number number, const MessageRecord& message, bool& whole);
+  Result<void> write(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared);
+  void committed(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared);
+  void refuse(Accept& accept, const Error& error);
+  std::size_t choose_accepts(std::vector<Accept*>& chosen);
+
+  Spool& spool_;
+  Courier& courier_;
+  const Clock& clock_;
+  crypto::Entropy& entropy_;
+  const Log& log_;
+  privsep::Metrics& metrics_;
+  const Secret& ticket_key_;
+  EngineOptions options_;
+  Scheduler scheduler_;
+
+  std::deque<Accept> accepts_;
+  std::vector<Change> changes_;
+  std::map<std::string, std::uint64_t> observations_;
+  std::vector<std::pair<std::string, std::optional<std::string>>> holds_;
+  bool forget_ = false;
+  bool accepting_ = true;
+  bool stopping_ = false;
+  std::size_t flights_ = 0;
+  WallTime commit_again_{};                   // after a failure: not before
+  std::unordered_map<Number, Fresh> fresh_;
+  std::deque<Number> fresh_order_;
+  std::uint64_t fresh_bytes_ = 0;
+};
+
+}  // namespace postern::queue
