@@ -28,7 +28,18 @@ struct Remote {
 };
 Remote* remote = nullptr;  // never freed: libcrypto keeps using it until the process ends
 
+// While the owner is asked, this thread uses keys that are here: an owner in this very process would otherwise ask itself for ever.
+thread_local bool asking = false;
+
+Result<Bytes> ask(const KeyId& id, KeyOperation operation, ByteView data) {
+  asking = true;
+  auto answer = remote->sign(id, operation, data);
+  asking = false;
+  return answer;
+}
+
 bool is_remote(const KeyId& id) {
+  if (asking) return false;
   const std::lock_guard lock(remote->mutex);
   return std::find(remote->ids.begin(), remote->ids.end(), id) != remote->ids.end();
 }
@@ -40,7 +51,7 @@ int rsa_private_encrypt(int size, const unsigned char* data, unsigned char* out,
   if (!is_remote(id)) return RSA_meth_get_priv_enc(remote->rsa_default)(size, data, out, rsa, padding);
   if (size <= 0 || (padding != RSA_NO_PADDING && padding != RSA_PKCS1_PADDING)) return -1;
   const auto operation = padding == RSA_NO_PADDING ? KeyOperation::rsa_raw : KeyOperation::rsa_pkcs1;
-  const auto answer = remote->sign(id, operation, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(size)});
+  const auto answer = ask(id, operation, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(size)});
   if (!answer || answer->size() != static_cast<std::size_t>(RSA_size(rsa))) return -1;
   std::memcpy(out, answer->data(), answer->size());
   return static_cast<int>(answer->size());
@@ -48,7 +59,7 @@ int rsa_private_encrypt(int size, const unsigned char* data, unsigned char* out,
 
 bool ask_ecdsa(const unsigned char* digest, int size, const KeyId& id, Bytes& signature) {
   if (size <= 0) return false;
-  auto answer = remote->sign(id, KeyOperation::ecdsa, {reinterpret_cast<const std::byte*>(digest), static_cast<std::size_t>(size)});
+  auto answer = ask(id, KeyOperation::ecdsa, {reinterpret_cast<const std::byte*>(digest), static_cast<std::size_t>(size)});
   if (!answer || answer->empty()) return false;
   signature = *std::move(answer);
   return true;
