@@ -31,9 +31,13 @@ Result<Policy> policy_for(std::string_view process, Edition edition) {
   const auto text = std::ranges::find(texts, folder, &PolicyText::name);
   if (text == texts.end()) return failure("policy.unknown", "no process \"" + text::printable(process) + "\"");
   const std::array<PolicyText, 3> includes{{{"base", kBasePolicy}, {"start", kStartPolicy}, {"sanitizer", kSanitizerPolicy}}};
-  std::string whole(text->text);
-  if (edition == Edition::sanitized) whole += "\ninclude    sanitizer    this build has sanitizers in it\n";
-  return parse_policy(text->name, whole, includes);
+  if (edition == Edition::released) return parse_policy(text->name, text->text, includes);
+  std::string looser(text->text);
+  looser += "\ninclude    sanitizer    this build has sanitizers in it\n";
+  auto policy = parse_policy(text->name, looser, includes);
+  // Shadow memory alone is more data than any limit that makes sense without it.
+  if (policy) std::erase_if(policy->limits, [](const Limit& limit) { return limit.name == "DATA"; });
+  return policy;
 }
 
 }  // namespace postern::sandbox

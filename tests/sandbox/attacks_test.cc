@@ -39,6 +39,8 @@ const Exception kExceptions[] = {
     {"control", "accept", kAllowed, "posternctl arrives on a socket the parent bound"},
     {"web", "accept", kAllowed, "browsers arrive on a socket the parent bound"},
     {"web", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
+    {"queue", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
+    {"mailbox", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
 };
 /// Sockets of any kind, where libraries probe: refused, and the process lives.
 constexpr std::string_view kProbesSockets[] = {"listener", "web"};

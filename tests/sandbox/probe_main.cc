@@ -1,9 +1,13 @@
 // sandbox_probe ROLE ACTION SCRATCH UID: locks itself as ROLE would, does ACTION, and says on descriptor 3 what came of it.
 //   ACTION: an attack's name | work | abort | wait | early-thread | under-parent (locks as the parent, then starts itself to work)
+//     | unprivileged (locks without root) | landlock-alone (puts on no other layer, then climbs out of a plain folder)
 //   Descriptor 4 takes the last words of a blocked call. Answers: "allowed", "refused ERRNO", "done", "error CODE WORDS".
 // It is started anew for each attempt, as the parent starts its children.
+#include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +16,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "sandbox/landlock.h"
 #include "sandbox/lock.h"
 #include "sandbox/policies.h"
 #include "tests/sandbox/attacks.h"
@@ -76,8 +81,55 @@ void start_under_parent(const Order& order) {
   give_up({"probe.exec", std::strerror(errno)});
 }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string words;
+  for (const std::string& name : names) words += name + "; ";
+  return words;
+}
+
+/// --unprivileged: a user without rights locks itself and says which layers it has.
+void lock_without_root(const Order& order) {
+  if (setgroups(0, nullptr) != 0 || setresgid(order.uid, order.uid, order.uid) != 0 || setresuid(order.uid, order.uid, order.uid) != 0)
+    give_up({"probe.setup", std::strerror(errno)});
+  const auto policy = sandbox::policy_for(order.role);
+  if (!policy) give_up(policy.error());
+  sandbox::LockOptions options;
+  options.privilege = sandbox::Privilege::none;
+  options.parent = getppid();
+  options.report_fd = kReportFd;
+  options.report_prefix = to_bytes("words:");
+  const auto locked = sandbox::lock(*policy, options);
+  if (!locked) give_up(locked.error());
+  answer("in force: " + joined(locked->in(sandbox::LayerState::in_force)) + "missing: " + joined(locked->in(sandbox::LayerState::missing)));
+  syscall(SYS_execve, "/bin/sh", nullptr, nullptr);
+  answer(" and execve came back");
+  _exit(0);
+}
+
+/// Landlock without the other layers: a plain folder that the host's files can be reached from.
+void climb_against_landlock(const Order& order) {
+  const auto policy = sandbox::policy_for(order.role);
+  if (!policy) give_up(policy.error());
+  const Fd folder(open((order.scratch + "/folder").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int folders[] = {folder.get()};
+  const auto try_all = [&folder] {
+    std::string words;
+    for (const char* name : {"../../../../../../etc/passwd", "../victim", "inside"}) {
+      const Fd opened(openat(folder.get(), name, O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+      words += std::to_string(opened ? 0 : errno) + " ";
+    }
+    return words;
+  };
+  const std::string before = try_all();
+  if (const auto restricted = sandbox::restrict_with_landlock(*policy, folders); !restricted) give_up(restricted.error());
+  answer("before " + before + "after " + try_all());
+  _exit(0);
+}
+
 int run(const Order& order) {
   if (order.action == "under-parent") start_under_parent(order);
+  if (order.action == "unprivileged") lock_without_root(order);
+  if (order.action == "landlock-alone") climb_against_landlock(order);
   std::thread early;
   if (order.action == "early-thread") early = std::thread([] { pause(); });
   const auto policy = sandbox::policy_for(order.role);
@@ -96,6 +148,7 @@ int run(const Order& order) {
 int main(int argc, char** argv) {
   if (argc != 5) return 2;
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGSEGV, SIG_DFL);  // a sanitizer's own handler would turn a death into an exit
   tzset();
   return postern::probe::run({argv[1], argv[2], argv[3], static_cast<uid_t>(std::strtoul(argv[4], nullptr, 10))});
 }

@@ -231,7 +231,7 @@ Result<void> work(const Handed& handed) {
   if (handed.file) TRY(sync_file(handed));
   if (handed.folder) TRY(keep_file(handed));
   if (handed.role == "mailbox") TRY(use_threads());
-  if (handed.role == "web") TRY(new_thread());
+  if (one_of(handed.role, {"web", "queue", "mailbox"})) TRY(new_thread());
   return {};
 }
 
