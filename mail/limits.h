@@ -75,6 +75,7 @@ inline constexpr std::size_t kAuthresProperties = 30;          ///< properties r
 // -- The whole message (auth/evaluate.h, auth/evidence.h, auth/bimi.h) --
 inline constexpr std::size_t kAuthresDkim = 20;                ///< dkim= results written for one message; ours
 inline constexpr std::size_t kEvidenceBytes = 64 * 1024;       ///< bytes of the evidence kept with a message; ours
+inline constexpr std::size_t kBimiSvgBytes = 32 * 1024;          ///< bytes of an indicator; the BIMI group's advice
 inline constexpr std::size_t kBimiUriBytes = 2048;             ///< bytes of l= or a=; ours
 
 }  // namespace postern::mail::limits

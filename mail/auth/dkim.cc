@@ -23,12 +23,21 @@ std::size_t telling_length(const std::string& b, const std::map<std::string, int
   return length;
 }
 
+/// RFC 6376 §3.8, §8.15. The first line of an mbox ("From …") is no header and does no harm.
+std::string_view fault_of(const HeaderBlockView& header) {
+  const bool mbox = !header.fields.empty() && header.fields[0].name.empty() && header.fields[0].raw.starts_with("From ");
+  if (header.malformed > (mbox ? 1U : 0U)) return "the header has a line that is no field";
+  if (header.all("From").size() != 1) return "the message does not have exactly one From field";
+  return {};
+}
+
 }  // namespace
 
 Verifier::Verifier(const HeaderBlockView& header, ByteView body)
     : Verifier(std::make_shared<SignedMessage>(header, body)) {}
 
-Verifier::Verifier(std::shared_ptr<SignedMessage> message) : message_(std::move(message)) {
+Verifier::Verifier(std::shared_ptr<SignedMessage> message)
+    : message_(std::move(message)), fault_(fault_of(message_->header())) {
   read_fields();
   choose();
   for (const Item& item : items_)
@@ -58,7 +67,10 @@ void Verifier::read_fields() {
     }
     items_.push_back(std::move(item));
   }
-  for (Item& item : items_) item.report.header_b.resize(std::min(item.report.header_b.size(), telling_length(item.report.header_b, all_b)));
+  for (Item& item : items_) {
+    std::string& b = item.report.header_b;
+    b.resize(std::min(b.size(), telling_length(b, all_b)));
+  }
 }
 
 // A message may bring any number of signatures. Those of a domain that From names come first: they are the ones DMARC asks for.
@@ -125,6 +137,10 @@ std::variant<std::vector<SignatureResult>, dns::Questions> Verifier::evaluate(co
     result.testing = check.testing;
     result.key_bits = check.key_bits;
     if (result.result == Outcome::pass && !result.body_covered) result.reason = "l= leaves a part of the body unsigned";
+    if (result.result == Outcome::pass && !fault_.empty()) {
+      result.result = Outcome::policy;
+      result.reason = fault_;
+    }
     out.push_back(std::move(result));
   }
   return out;

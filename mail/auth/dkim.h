@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct SignatureResult {
 };
 
 /// Judges every DKIM-Signature of one message. Keeps what it has computed between calls.
+/// A message whose header readers take in different ways (not exactly one From, a line that is no field) gets no pass but
+/// `policy`: what was signed need not be what is seen (RFC 6376 §3.8, §8.15).
 class Verifier {
  public:
   /// The bytes behind `header` and `body` must outlive the verifier.
@@ -64,6 +67,7 @@ class Verifier {
   std::shared_ptr<SignedMessage> message_;
   std::vector<Item> items_;
   bool bodies_checked_ = false;
+  std::string_view fault_;  // why no signature of this message may pass; empty: none
 };
 
 }  // namespace postern::mail::dkim

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+
 #include "base/text.h"
 #include "mail/auth/dkim_sign.h"
 #include "mail/auth/test_keys.h"
@@ -134,6 +135,27 @@ TEST(Dkim, ChangesThatCanonicalizationHidesPassOthersFail) {
     const auto r = judge_one(c.message, {rsa_key().record()});
     EXPECT_EQ(r.result, c.outcome) << r.reason;
   }
+}
+
+TEST(Dkim, MessageThatReadersTakeDifferentlyDoesNotPass) {  // RFC 6376 §3.8, §8.15
+  const std::string message = sign(kMessage, with(kTags, "h=from:to:subject:from", "h=from:to:subject"), rsa_key()) + kMessage;
+  const struct {
+    const char* what;
+    std::string message;
+    Outcome outcome;
+  } cases[] = {
+      {"as it was signed", message, Outcome::pass},
+      {"another From above, not oversigned", "From: Eve <e@example.org>\r\n" + message, Outcome::policy},
+      {"a line that ends the header for some", "Subject: x\r\nno field\r\n" + message, Outcome::policy},
+      {"the first line of an mbox", "From joe Mon Jan  1 00:00:00 2024\r\n" + message, Outcome::pass},
+      {"such a line elsewhere", "X: 1\r\nFrom joe Mon Jan  1 00:00:00 2024\r\n" + message, Outcome::policy},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    EXPECT_EQ(judge_one(c.message, {rsa_key().record()}).result, c.outcome);
+  }
+  const std::string no_from = "To: a@example.com\r\n\r\nHi\r\n";
+  EXPECT_EQ(judge_one(sign(no_from, kTags, rsa_key()) + no_from, {rsa_key().record()}).result, Outcome::policy);
 }
 
 TEST(Dkim, FieldsOfOneNameAreTakenFromTheBottom) {  // RFC 6376 §5.4.2
