@@ -137,6 +137,13 @@ void Peers::remove(From peer) {
   }
 }
 
+void Peers::drain(From peer) {
+  if (Channel* channel = find(peer)) {
+    const auto keep = channel->shared_from_this();
+    channel->on_readable();
+  }
+}
+
 bool Peers::has(Role role) const {
   const auto it = channels_.lower_bound({role, std::uint8_t{0}});
   return it != channels_.end() && it->first.first == role;

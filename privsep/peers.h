@@ -119,6 +119,7 @@ class Peers {
   /// Takes a channel to `peer`; an older one to the same peer and instance is closed first.
   void add(From peer, Fd socket);
   void remove(From peer);
+  void drain(From peer);   ///< takes what a peer that has ended had sent before
   bool has(Role role) const;
   std::size_t queued_bytes(From peer);  ///< frames that the peer's socket has not taken yet
 

@@ -7,6 +7,8 @@ constexpr Command kCommands[] = {
     // group   name     summary                                                              adds
     {"check", "spf", "Judge a sender by SPF (RFC 7208)", add_check_spf},
     {"check", "iprev", "See whether an address has a name that leads back (RFC 8601)", add_check_iprev},
+    {"check", "message", "Judge a message: SPF, DKIM, ARC, DMARC, iprev, BIMI", add_check_message},
+    {"check", "mime", "Take a message apart: part tree, decoded headers, attachments", add_check_mime},
 };
 
 }  // namespace

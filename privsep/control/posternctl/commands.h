@@ -7,5 +7,7 @@ namespace postern::posternctl {
 
 void add_check_spf(CLI::App& app, Invocation& invocation);
 void add_check_iprev(CLI::App& app, Invocation& invocation);
+void add_check_message(CLI::App& app, Invocation& invocation);
+void add_check_mime(CLI::App& app, Invocation& invocation);
 
 }  // namespace postern::posternctl
