@@ -98,8 +98,8 @@ void SmtpSession::add_recipient(const Rcpt& rcpt) {
   Slot slot;
   slot.number = next_slot_++;
   slot.recipient = rcpt.forward_path.to_string();
-  // RFC 5321 §4.5.1: "<Postmaster>" is ours.
-  if (rcpt.forward_path.domain.empty()) slot.recipient = "postmaster@" + context_.settings.host_name;
+  // RFC 5321 §4.5.1: "<Postmaster>", in any case, is ours; the mailbox knows who that is.
+  if (rcpt.forward_path.domain.empty()) slot.recipient = "postmaster";
   slot.notify = to_notify(rcpt.parameters.notify);
   slot.orcpt = rcpt.parameters.orcpt;
   privsep::RecipientQuery query;

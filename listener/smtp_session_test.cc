@@ -158,7 +158,7 @@ TEST(Recipients, PostmasterWithoutADomainIsOurs) {  // RFC 5321 §4.5.1
   h.greet();
   h.hear("MAIL FROM:<>\r\nRCPT TO:<pOSTmaster>\r\n");
   ASSERT_EQ(h.questions.size(), 1U);
-  EXPECT_EQ(h.questions[0].query.recipient, "postmaster@mx.example");
+  EXPECT_EQ(h.questions[0].query.recipient, "postmaster");
 }
 
 TEST(Recipients, TheQuestionCarriesWhatTheMailboxNeeds) {
