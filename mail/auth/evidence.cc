@@ -144,7 +144,12 @@ std::string encode(const judge::MessageQuery& query, const judge::MessageVerdict
   constexpr std::size_t kMargin = 100;  // for "facts" and its brackets
   const std::size_t used = dump(out).size() + kMargin;
   std::size_t room = used < limits::kEvidenceBytes ? limits::kEvidenceBytes - used : 0;
+  constexpr std::size_t kLeast = 120;  // no answer is shorter: spare the work
   for (const auto& [question, answer] : facts.all()) {
+    if (room < kLeast) {
+      out["truncated"] = true;
+      break;
+    }
     json one = answer_json(question, answer);
     const std::size_t size = dump(one).size() + 1;
     if (size > room) {
