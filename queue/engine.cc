@@ -335,6 +335,14 @@ void Engine::forget_fresh(Number number) {
   fresh_.erase(found);
 }
 
+/// What is kept open must not show an older state than the disk.
+void Engine::refresh(const Change& change) {
+  const auto found = fresh_.find(change.number);
+  if (found == fresh_.end()) return;
+  for (const auto& [index, record] : change.recipients)
+    if (index < found->second.recipients.size()) found->second.recipients[index] = record;
+}
+
 std::string Engine::new_id() {
   static constexpr std::string_view kLetters = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
   std::array<std::byte, 16> random{};

@@ -157,6 +157,7 @@ class Engine {
   void schedule_new(Number number, const NewMessage& message);
   void remember(Number number, Accept& accept);
   void forget_fresh(Number number);
+  void refresh(const Change& change);
   std::string new_id();
 
   // engine_commit.cc
@@ -164,6 +165,7 @@ class Engine {
   bool commit();
   void merge_changes();
   Result<Prepared> prepare(Change& change);
+  bool still_waits(Prepared& prepared);
   Result<void> finish(Prepared& prepared);
   void add_reports(Prepared& prepared, ReportKind kind);
   Result<std::string> original_of(Number number, const MessageRecord& message, bool& whole);

@@ -121,7 +121,7 @@ Result<Engine::Prepared> Engine::prepare(Change& change) {
     TRY_ASSIGN(prepared.all, spool_.recipients(change.number));
   }
   overlay(prepared.all, change.recipients);
-  if (prepared.finishes) {
+  if (prepared.finishes && !still_waits(prepared)) {
     TRY(finish(prepared));
     return prepared;
   }
@@ -131,6 +131,21 @@ Result<Engine::Prepared> Engine::prepare(Change& change) {
   }
   if (change.report_delay) add_reports(prepared, ReportKind::delay);
   return prepared;
+}
+
+/// A message is never let go while a recipient of it waits, whatever the schedule believes.
+bool Engine::still_waits(Prepared& prepared) {
+  std::vector<Change::Regroup>& again = prepared.change->new_groups;
+  for (const auto& r : prepared.all) {
+    if (r.state != RecipientState::waiting) continue;
+    const std::string destination = r.route == Route::local ? std::string{} : r.destination;
+    const bool known = std::any_of(again.begin(), again.end(), [&](const auto& g) { return g.route == r.route && g.destination == destination; });
+    if (!known) again.push_back({destination, r.route, std::max(r.due, clock_.now())});
+  }
+  if (again.empty()) return false;
+  prepared.finishes = false;
+  log_.error("the schedule had lost recipients that wait", {{"number", prepared.change->number}});
+  return true;
 }
 
 Result<void> Engine::finish(Prepared& prepared) {
@@ -324,6 +339,7 @@ void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& pre
         case Change::After::requeue: scheduler_.requeue(after.group, after.due); break;
       }
     }
+    refresh(c);
     if (p.finishes) forget_fresh(c.number);
     else if (p.owes) scheduler_.report_at(c.number, clock_.now() + limits::kReportDelay);
     for (const auto& own : p.reports) {

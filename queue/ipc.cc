@@ -134,12 +134,14 @@ void QueueService::stop(std::function<void()> done) {
 }
 
 void QueueService::peer_came(From from) {
+  if (!serving_) return;  // start() looks who is there
   if (from.role == Role::listener) child_.peers.tell_one(from, state_);
   if (from.role == Role::mailbox) engine_->set_available(Route::local, true);
   if (from.role == Role::remote) engine_->set_available(Route::remote, true);
 }
 
 void QueueService::peer_gone(From from) {
+  if (!engine_) return;
   if (from.role == Role::mailbox && !child_.peers.has(Role::mailbox)) engine_->set_available(Route::local, false);
   if (from.role == Role::remote && !child_.peers.has(Role::remote)) engine_->set_available(Route::remote, false);
 }

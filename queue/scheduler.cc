@@ -163,13 +163,7 @@ void Scheduler::landed(GroupId id, Feedback feedback) {
   if (group.unproven) --unproven_running_;
   learn(destination, group.destination, feedback);
   refill(group.destination);
-  for (bool go_on = group.unproven; go_on && !unproven_waiting_.empty(); ) {
-    const std::uint32_t other = unproven_waiting_.front();
-    unproven_waiting_.pop_front();
-    destinations_[other].queued_unproven = false;
-    go_on = !destinations_[other].used || destinations_[other].waiting_count == 0;
-    if (!go_on) refill(other);
-  }
+  if (group.unproven) wake_unproven();
   const auto route = static_cast<std::size_t>(destination.route);
   if (message.suspect) {
     if (suspects_running_[route] > 0) --suspects_running_[route];

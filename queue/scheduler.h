@@ -189,15 +189,16 @@ class Scheduler {
     std::uint32_t waiting_count = 0;
     std::uint32_t stamp = 0;
     Route route = Route::local;
-    bool used = false, held = false, proven = false, queued_unproven = false;
+    bool used = false, held = false, proven = false;
   };
   struct Sender {
     std::uint32_t key = 0;
     List lanes;                       // that may be able to start
+    List unproven;                    // that wait for room among the unproven
     std::uint32_t lane_count = 0;     // wherever they stand
     std::uint32_t running = 0;
-    std::uint32_t next = kNone;
-    bool in_ring = false, capped = false;
+    std::uint32_t next = kNone, next_unproven = kNone;
+    bool in_ring = false, in_unproven_ring = false, capped = false;
   };
   enum class Timed : std::uint32_t { group_due = 0, late = 1, expire = 2, report = 3, destination = 4 };
   struct Wake {
@@ -237,7 +238,10 @@ class Scheduler {
   void enter_ring(std::uint32_t sender, bool first);
   void free_lane(std::uint32_t lane);
   std::uint32_t pop_group(Lane& lane);
-  bool can_start(std::uint32_t destination);
+  enum class Verdict : std::uint8_t { start, wait, too_many_unproven };
+  Verdict can_start(const Destination& destination) const;
+  void park_unproven(std::uint32_t lane);
+  bool wake_unproven();
   void refill(std::uint32_t destination);
   void start(std::uint32_t id, Sender& sender);
   void learn(Destination& destination, std::uint32_t index, Feedback feedback);
@@ -266,7 +270,7 @@ class Scheduler {
   std::deque<Event> events_;
   std::array<std::deque<std::pair<std::uint32_t, std::uint32_t>>, 3> aside_;  // by route: group, stamp
   std::array<std::uint32_t, 3> suspects_running_{};
-  std::deque<std::uint32_t> unproven_waiting_;
+  List unproven_ring_;                // senders with lanes that wait for room among the unproven, in turn
   std::array<std::size_t, 8> states_{};
   std::array<bool, 3> available_{true, true, true};
   std::uint32_t running_ = 0, unproven_running_ = 0;

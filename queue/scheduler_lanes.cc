@@ -47,9 +47,8 @@ std::uint32_t Scheduler::destination_of(std::string_view name, Route route) {
 void Scheduler::sweep_idle_destinations() {
   for (std::uint32_t i = 0; i < destinations_.size(); ++i) {
     Destination& destination = destinations_[i];
-    // One with a lane may still hold ghosts; one that waits for its turn is named in unproven_waiting_.
     if (!destination.used || destination.groups > 0 || destination.held || destination.blocked_until > now() ||
-        destination.waiting_count > 0 || destination.queued_unproven || destination.route == Route::local)
+        destination.waiting_count > 0 || destination.route == Route::local)
       continue;
     destination_index_.erase(key_of(destination.name, destination.route));
     destination.used = false;
@@ -175,31 +174,62 @@ std::uint32_t Scheduler::pop_group(Lane& lane) {
   return kNone;
 }
 
-bool Scheduler::can_start(std::uint32_t index) {
-  Destination& destination = destinations_[index];
-  if (destination.held || !available_[static_cast<std::size_t>(destination.route)]) return false;
-  if (destination.blocked_until > now() || destination.running >= destination.window) return false;
-  if (destination.proven || unproven_running_ * 100 < options_.max_deliveries * limits::kUnprovenPercent) return true;
-  if (!destination.queued_unproven) {
-    destination.queued_unproven = true;
-    unproven_waiting_.push_back(index);
+Scheduler::Verdict Scheduler::can_start(const Destination& destination) const {
+  if (destination.held || !available_[static_cast<std::size_t>(destination.route)]) return Verdict::wait;
+  if (destination.blocked_until > now() || destination.running >= destination.window) return Verdict::wait;
+  const bool room = unproven_running_ * 100 < options_.max_deliveries * limits::kUnprovenPercent;
+  return destination.proven || room ? Verdict::start : Verdict::too_many_unproven;
+}
+
+void Scheduler::park_unproven(std::uint32_t lane) {
+  const std::uint32_t slot = lanes_[lane].sender;
+  Sender& sender = senders_[slot];
+  push_lane(sender.unproven, lane);
+  if (sender.in_unproven_ring) return;
+  sender.in_unproven_ring = true;
+  sender.next_unproven = kNone;
+  (unproven_ring_.head == kNone ? unproven_ring_.head : senders_[unproven_ring_.tail].next_unproven) = slot;
+  unproven_ring_.tail = slot;
+}
+
+/// Senders in turn here too: a list to a hundred thousand new places must not stand before a letter to one.
+bool Scheduler::wake_unproven() {
+  const std::uint32_t slot = unproven_ring_.head;
+  if (slot == kNone) return false;
+  Sender& sender = senders_[slot];
+  unproven_ring_.head = sender.next_unproven;
+  if (unproven_ring_.head == kNone) unproven_ring_.tail = kNone;
+  sender.in_unproven_ring = false;
+  const std::uint32_t lane = pop_lane(sender.unproven);
+  if (sender.unproven.head != kNone) {
+    sender.in_unproven_ring = true;
+    sender.next_unproven = kNone;
+    (unproven_ring_.head == kNone ? unproven_ring_.head : senders_[unproven_ring_.tail].next_unproven) = slot;
+    unproven_ring_.tail = slot;
   }
-  return false;
+  offer(lane, true);
+  return true;
 }
 
 void Scheduler::refill(std::uint32_t index) {
-  if (destinations_[index].waiting_count == 0 || !can_start(index)) return;
   Destination& destination = destinations_[index];
+  const Verdict verdict = can_start(destination);
+  if (destination.waiting_count == 0 || verdict == Verdict::wait) return;
   for (std::uint32_t room = destination.window - destination.running; room > 0 && destination.waiting_count > 0; --room) {
     --destination.waiting_count;
-    offer(pop_lane(destination.waiting), true);
+    const std::uint32_t lane = pop_lane(destination.waiting);
+    if (verdict == Verdict::start) offer(lane, true);
+    else park_unproven(lane);
   }
 }
 
 std::optional<Scheduler::Job> Scheduler::next() {
   if (all_held_) return std::nullopt;
-  while (ring_.head != kNone && running_ < options_.max_deliveries) {
+  while (running_ < options_.max_deliveries) {
+    const bool room = unproven_running_ * 100 < options_.max_deliveries * limits::kUnprovenPercent;
+    if (ring_.head == kNone && (!room || !wake_unproven())) break;
     const std::uint32_t slot = ring_.head;
+    if (slot == kNone) break;  // whom we woke has its share
     ring_.head = senders_[slot].next;
     if (ring_.head == kNone) ring_.tail = kNone;
     senders_[slot].in_ring = false;
@@ -211,7 +241,12 @@ std::optional<Scheduler::Job> Scheduler::next() {
     while (started == kNone && senders_[slot].lanes.head != kNone) {
       const std::uint32_t lane = pop_lane(senders_[slot].lanes);
       const std::uint32_t destination = lanes_[lane].destination;
-      if (!can_start(destination)) {
+      const Verdict verdict = can_start(destinations_[destination]);
+      if (verdict == Verdict::too_many_unproven) {
+        park_unproven(lane);
+        continue;
+      }
+      if (verdict == Verdict::wait) {
         push_lane(destinations_[destination].waiting, lane);
         ++destinations_[destination].waiting_count;
         continue;
