@@ -1,0 +1,74 @@
+/// Delivers: finds the route, chooses the protection, tries one address after the other, and says what became of every recipient.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/unique.h"
+#include "deliver/remote/route.h"
+#include "deliver/remote/session_pool.h"
+#include "deliver/remote/tls_choice.h"
+#include "mail/dns.h"
+#include "privsep/messages.h"
+#include "privsep/metrics.h"
+
+namespace postern::remote {
+
+/// What the configuration says of deliveries.
+struct CourierRules {
+  std::string own_name;
+  std::vector<StaticRoute> routes;
+  std::uint16_t port = 25;
+  bool ipv6 = true;
+  TlsRule tls = TlsRule::opportunistic;
+  std::uint64_t largest_body = 1024ULL * 1024 * 1024;
+};
+
+class Courier {
+ public:
+  using Done = std::function<void(privsep::DeliveryResult)>;
+
+  /// All must outlive the courier; `resolver` and `pool` must not call back after it has ended.
+  Courier(mail::dns::Resolver& resolver, SessionPool& pool, crypto::Entropy& entropy, const Log& log, privsep::Metrics& metrics)
+      : resolver_(resolver), pool_(pool), entropy_(entropy), log_(log), metrics_(metrics) {}
+
+  CourierRules& rules() { return rules_; }
+  void set_dnssec_trusted(bool trusted) { dnssec_trusted_ = trusted; }
+  bool dnssec_trusted() const { return dnssec_trusted_; }
+
+  /// `done` is called exactly once, perhaps before this returns. `body` is checked and not needed afterwards.
+  void deliver(const privsep::RemoteDelivery& request, const Fd& body, Done done);
+  std::size_t under_way() const { return under_way_; }
+  /// Called whenever the last delivery under way has ended.
+  void set_idle(std::function<void()> idle) { idle_ = std::move(idle); }
+
+ private:
+  struct Errand;
+  using ErrandPtr = std::shared_ptr<Errand>;
+
+  void find_way(const ErrandPtr& errand);
+  void ask(const ErrandPtr& errand, const mail::dns::Questions& questions, void (Courier::*next)(const ErrandPtr&));
+  void try_next(const ErrandPtr& errand);
+  void attempted(const ErrandPtr& errand, Attempt attempt);
+  void skip_host(Errand& errand);
+  void give_up(const ErrandPtr& errand);
+  void refuse(const ErrandPtr& errand, const privsep::SmtpReply& reply);
+  void finish(const ErrandPtr& errand);
+
+  mail::dns::Resolver& resolver_;
+  SessionPool& pool_;
+  crypto::Entropy& entropy_;
+  const Log& log_;
+  privsep::Metrics& metrics_;
+  CourierRules rules_;
+  bool dnssec_trusted_ = false;
+  std::size_t under_way_ = 0;
+  std::function<void()> idle_;
+};
+
+}  // namespace postern::remote

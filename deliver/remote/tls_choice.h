@@ -1,0 +1,61 @@
+/// How a server is to be protected and recognised before it gets a message. Pure and restartable.
+///
+/// Trust: TLSA records count only when DNSSEC proved them and the probe of our resolver passed. What cannot be learnt never lowers
+/// the level: such a host is passed over (RFC 7672 §2.1, §2.2).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "deliver/remote/route.h"
+#include "io/tls_info.h"
+#include "io/x509.h"
+#include "mail/dns.h"
+#include "privsep/envelope.h"
+
+namespace postern::remote {
+
+enum class TlsLevel : std::uint8_t {
+  clear = 0,          ///< no TLS: after an opportunistic handshake that failed
+  opportunistic = 1,  ///< TLS where offered, nobody is checked (RFC 7435)
+  required = 2,       ///< TLS, nobody is checked
+  verified = 3,       ///< TLS, and an authority of ours vouches for the name
+  dane = 4,           ///< TLS, and a TLSA record vouches for the certificate (RFC 7672)
+};
+std::string_view name_of(TlsLevel level);
+
+/// What relay.tls may say.
+enum class TlsRule : std::uint8_t { opportunistic, required, verified, dane_only };
+
+struct TlsQuery {
+  TlsRule rule = TlsRule::opportunistic;
+  bool dnssec_trusted = false;      ///< the resolver's word (DnssecState)
+  bool require_tls = false;         ///< REQUIRETLS (RFC 8689 §4)
+  bool tls_optional = false;        ///< TLS-Required: No (RFC 8689 §5)
+  std::string_view domain;          ///< the next-hop domain
+  const Host& host;
+};
+
+struct TlsPlan {
+  TlsLevel level = TlsLevel::opportunistic;
+  bool require_tls = false;                    ///< the server must offer REQUIRETLS
+  bool authenticate = false;                   ///< records that turn out unusable are not enough
+  std::string server_name;                     ///< for SNI and the check of names
+  std::vector<mail::dns::Tlsa> records;        ///< with dane
+  std::vector<std::string> names;              ///< with dane: reference identifiers of usage 2
+  /// Sessions whose plans have equal keys may carry each other's messages.
+  std::string key() const;
+};
+
+/// The plan for this host, the questions to answer first, or why the host must be passed over (4xx, enhanced 4.7.5; 5.7.x for
+/// REQUIRETLS that cannot be kept).
+std::variant<TlsPlan, mail::dns::Questions, privsep::SmtpReply> choose_tls(const TlsQuery& query, const mail::dns::Facts& facts);
+
+/// After the handshake: how the server was recognised, for the log ("opportunistic", "dane", "verified"), or "tls.untrusted".
+/// Of a result type of RFC 8460 §4.3 the message's first word tells. `authorities` may be null: then nobody can be verified.
+Result<std::string_view> judge_peer(const TlsPlan& plan, const io::TlsInfo& info, const io::TrustStore* authorities, WallTime now);
+
+}  // namespace postern::remote
