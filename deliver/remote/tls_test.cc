@@ -1,0 +1,246 @@
+// Protection: chosen from facts (a table), and had or not had from a server on loopback.
+#include <gmock/gmock.h>
+
+#include "deliver/remote/courier_test.h"
+#include "io/test_authority.h"
+#include "mail/policy/dane.h"
+
+namespace postern::remote::test {
+namespace {
+
+using mail::dns::Mx;
+using mail::dns::Security;
+using mail::dns::Status;
+using mail::dns::Tlsa;
+using mail::dns::Type;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr const char* kHost = "mx.to.test";
+
+struct Choice {
+  const char* says;
+  mail::dns::Answer tlsa;
+  bool mx_secure = true, address_secure = true, trusted = true;
+  TlsRule rule = TlsRule::opportunistic;
+  bool require_tls = false, tls_optional = false;
+  std::string expected;  // level, or the refusal's code
+};
+
+Tlsa usable_record() { return {3, 1, 1, Bytes(32, std::byte{1})}; }
+Tlsa unusable_record() { return {1, 1, 1, Bytes(32, std::byte{1})}; }  // PKIX-EE means nothing here: RFC 7672 §3.1.3
+
+TEST(TlsChoice, ByTlsaStateAndRule) {
+  const auto found = answer({usable_record()}, Security::secure), unusable = answer({unusable_record()}, Security::secure);
+  const auto unproved = answer({usable_record()}, Security::insecure), absent = answer({}, Security::secure);
+  const auto bogus = failed_answer(Security::bogus), silent = failed_answer();
+  const Choice kChoices[] = {
+      {.says = "records", .tlsa = found, .expected = "dane"},
+      {.says = "records that cannot be used promise TLS", .tlsa = unusable, .expected = "required"},
+      {.says = "unproved records count nothing", .tlsa = unproved, .expected = "opportunistic"},
+      {.says = "proved absence", .tlsa = absent, .expected = "opportunistic"},
+      {.says = "bogus is no absence", .tlsa = bogus, .expected = "451 4.7.5"},
+      {.says = "silence is no absence", .tlsa = silent, .expected = "451 4.7.5"},
+      {.says = "an insecure MX: records are not looked at", .tlsa = bogus, .mx_secure = false, .expected = "opportunistic"},
+      {.says = "an insecure address likewise", .tlsa = bogus, .address_secure = false, .expected = "opportunistic"},
+      {.says = "a resolver that failed its probe proves nothing", .tlsa = found, .trusted = false, .expected = "opportunistic"},
+      {.says = "required", .tlsa = absent, .rule = TlsRule::required, .expected = "required"},
+      {.says = "verified", .tlsa = absent, .rule = TlsRule::verified, .expected = "verified"},
+      {.says = "verified, with records", .tlsa = found, .rule = TlsRule::verified, .expected = "dane"},
+      {.says = "verified, unusable records", .tlsa = unusable, .rule = TlsRule::verified, .expected = "verified"},
+      {.says = "dane-only without records", .tlsa = absent, .rule = TlsRule::dane_only, .expected = "451 4.7.5"},
+      {.says = "dane-only with unusable records", .tlsa = unusable, .rule = TlsRule::dane_only, .expected = "451 4.7.5"},
+      {.says = "dane-only with records", .tlsa = found, .rule = TlsRule::dane_only, .expected = "dane"},
+      {.says = "REQUIRETLS", .tlsa = absent, .require_tls = true, .expected = "verified+requiretls"},
+      {.says = "REQUIRETLS and records", .tlsa = found, .require_tls = true, .expected = "dane+requiretls"},
+      {.says = "REQUIRETLS, servers not proved", .tlsa = absent, .mx_secure = false, .require_tls = true, .expected = "550 5.7.10"},
+      {.says = "TLS-Required: No", .tlsa = found, .rule = TlsRule::dane_only, .tls_optional = true, .expected = "opportunistic"},
+      {.says = "REQUIRETLS is the stronger word", .tlsa = absent, .require_tls = true, .tls_optional = true, .expected = "verified+requiretls"},
+  };
+  for (const Choice& choice : kChoices) {
+    Host host;
+    host.name = host.canonical_name = kHost;
+    host.listed_securely = choice.mx_secure;
+    host.found_securely = choice.address_secure;
+    const TlsQuery query{choice.rule, choice.trusted, choice.require_tls, choice.tls_optional, "to.test", host};
+    mail::dns::Facts facts;
+    auto chosen = choose_tls(query, facts);
+    if (const auto* questions = std::get_if<mail::dns::Questions>(&chosen)) {
+      EXPECT_THAT(*questions, ElementsAre(mail::dns::Question{"_25._tcp.mx.to.test", Type::tlsa}));
+      facts.add(questions->front(), choice.tlsa);
+      chosen = choose_tls(query, facts);
+    } else {
+      EXPECT_TRUE(!choice.mx_secure || !choice.address_secure || !choice.trusted || choice.tls_optional) << choice.says;
+    }
+    std::string shown;
+    if (const auto* plan = std::get_if<TlsPlan>(&chosen)) shown = std::string(name_of(plan->level)) + (plan->require_tls ? "+requiretls" : "");
+    if (const auto* reply = std::get_if<privsep::SmtpReply>(&chosen)) shown = std::to_string(reply->code) + " " + reply->enhanced;
+    EXPECT_EQ(shown, choice.expected) << choice.says;
+  }
+}
+
+TEST(TlsChoice, ACnamesEndIsAskedFirst) {  // RFC 7672 §2.2.2
+  Host host;
+  host.name = kHost;
+  host.canonical_name = "real.host.test";
+  host.listed_securely = host.found_securely = true;
+  const TlsQuery query{TlsRule::opportunistic, true, false, false, "to.test", host};
+  mail::dns::Facts facts;
+  EXPECT_EQ(std::get<mail::dns::Questions>(choose_tls(query, facts)).front().name, "_25._tcp.real.host.test");
+  facts.add({"_25._tcp.real.host.test", Type::tlsa}, answer({}));
+  EXPECT_EQ(std::get<mail::dns::Questions>(choose_tls(query, facts)).front().name, "_25._tcp.mx.to.test");
+  facts.add({"_25._tcp.mx.to.test", Type::tlsa}, answer({usable_record()}, Security::secure));
+  EXPECT_EQ(std::get<TlsPlan>(choose_tls(query, facts)).server_name, kHost);
+}
+
+class Tls : public Deliveries {
+ protected:
+  Tls() {
+    const WallTime now = loop.now();
+    root = std::make_unique<io::test::Authority>(io::test::Authority::root("Root", now - std::chrono::days{2}, std::chrono::days{30}));
+    const auto issued = root->issue_with_key(kHost, now - std::chrono::days{1}, std::chrono::days{20});
+    chain_pem = issued.pem;
+    server.manners.tls = *io::TlsServerContext::create({{issued.pem, std::string(issued.key->to_pem().view()), ""}});
+    server.manners.offers = {"PIPELINING", "8BITMIME", "STARTTLS"};
+    courier.rules().routes.clear();
+    resolver.table[{"to.test", Type::mx}] = answer({Mx{10, kHost}}, Security::secure);
+    resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.1")}, Security::secure);
+    store = std::make_unique<io::TrustStore>(*io::TrustStore::load(root->pem()));
+    settings.authorities = store.get();
+    courier.set_dnssec_trusted(true);
+  }
+  void publish(std::vector<mail::dns::Record> records) { resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = answer(std::move(records), Security::secure); }
+  Tlsa matching() const { return {3, 1, 1, *crypto::from_hex(io::Chain::parse(chain_pem)->describe(0).sha256_spki)}; }
+
+  std::unique_ptr<io::test::Authority> root;
+  std::unique_ptr<io::TrustStore> store;
+  std::string chain_pem;
+};
+
+TEST_F(Tls, IsUsedWhereOffered) {
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr("TLSv1.3 "));
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" opportunistic"));
+  EXPECT_EQ(server.count("EHLO"), 2U) << "what was said in clear is forgotten";
+  deliver();
+  EXPECT_EQ(server.connections(), 1U);
+}
+
+TEST_F(Tls, BytesBehindTheStarttlsReplyAreAnAttack) {  // CVE-2021-38371
+  for (const char* reply : {"220 go\r\n250 injected\r\n", "220 go\r\n250", "220 go\r\n\r\n"}) {
+    TestServer evil(loop, "127.0.0.7", server.at.port);
+    evil.manners.offers = {"STARTTLS"};
+    evil.manners.answers["STARTTLS"] = reply;
+    resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.7"), ip("127.0.0.1")}, Security::secure);
+    const auto result = deliver();
+    EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.0") << reply;
+    EXPECT_THAT(result.tls_observations, ElementsAre(HasSubstr("validation-failure mx.to.test")));
+    EXPECT_FALSE(result.host_dead);
+    EXPECT_EQ(evil.count("MAIL"), 0U);
+  }
+  EXPECT_EQ(server.commands.size(), 0U) << "the message waits; no other address is tried";
+}
+
+TEST_F(Tls, AFailedHandshakeMeansClearTextOnlyWhereThatMayBe) {
+  server.manners.tls.reset();  // says 220, then speaks no TLS
+  server.manners.answers["STARTTLS"] = "220 go\r\n";
+  hurry();
+  auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_EQ(result.outcomes[0].tls, "");
+  pool.close_idle();
+  courier.rules().tls = TlsRule::required;
+  result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]).substr(0, 3), "451");
+  EXPECT_EQ(server.messages.size(), 1U);
+}
+
+TEST_F(Tls, ARefusedStarttlsLikewise) {
+  server.manners.tls.reset();
+  server.manners.answers["STARTTLS"] = "454 4.7.0 not now\r\n";
+  EXPECT_EQ(shown(deliver().outcomes[0]), "250 2.0.0");
+  pool.close_idle();
+  courier.rules().tls = TlsRule::required;
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.4");
+  EXPECT_THAT(result.tls_observations, ElementsAre("no-policy-found starttls-not-supported mx.to.test"));
+}
+
+TEST_F(Tls, RequiredAndNotOfferedSendsNothing) {
+  server.manners.offers = {"PIPELINING"};
+  courier.rules().tls = TlsRule::required;
+  EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
+  EXPECT_EQ(server.count("MAIL"), 0U);
+}
+
+TEST_F(Tls, AMatchingRecordIsDane) {
+  publish({matching()});
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" dane"));
+}
+
+TEST_F(Tls, WhereDaneFailsNothingIsSentNotEvenInClear) {
+  publish({Tlsa{3, 1, 1, Bytes(32, std::byte{9})}});
+  const auto wrong = deliver();
+  EXPECT_EQ(shown(wrong.outcomes[0]), "451 4.7.5");
+  EXPECT_THAT(wrong.tls_observations, ElementsAre("tlsa validation-failure mx.to.test"));
+  resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = failed_answer(Security::bogus);
+  EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.5");
+  publish({matching()});
+  server.manners.offers = {"PIPELINING"};  // somebody strips STARTTLS
+  EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
+  server.manners.offers = {"PIPELINING", "STARTTLS"};
+  server.manners.answers["STARTTLS"] = "454 4.7.0 not now\r\n";
+  EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
+  EXPECT_EQ(server.count("MAIL"), 0U);
+}
+
+TEST_F(Tls, AHostWhoseRecordsCannotBeLearntIsPassedOver) {
+  resolver.table[{"to.test", Type::mx}] = answer({Mx{5, "lost.to.test"}, Mx{10, kHost}}, Security::secure);
+  resolver.table[{"lost.to.test", Type::a}] = answer({ip("127.0.0.1")}, Security::secure);
+  resolver.table[{mail::dane::tlsa_name("lost.to.test", server.at.port), Type::tlsa}] = failed_answer();
+  publish({matching()});
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_THAT(result.outcomes[0].server, HasSubstr(kHost));
+  EXPECT_EQ(server.connections(), 1U);
+}
+
+TEST_F(Tls, UnusableRecordsAskForTlsAndNoName) {
+  publish({unusable_record()});
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" opportunistic"));
+  server.manners.offers = {};
+  pool.close_idle();
+  EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
+}
+
+TEST_F(Tls, VerifiedNeedsAnAuthorityAndTheName) {
+  courier.rules().tls = TlsRule::verified;
+  const auto result = deliver();
+  EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" verified"));
+  pool.close_idle();
+  resolver.table[{"to.test", Type::mx}] = answer({Mx{10, "other.test"}});
+  resolver.table[{"other.test", Type::a}] = answer({ip("127.0.0.1")});
+  const auto named = deliver();
+  EXPECT_EQ(shown(named.outcomes[0]), "451 4.7.5");
+  EXPECT_THAT(named.tls_observations, ElementsAre("no-policy-found certificate-host-mismatch other.test"));
+  settings.authorities = nullptr;
+  EXPECT_THAT(deliver().tls_observations, ElementsAre("no-policy-found certificate-not-trusted other.test"));
+}
+
+TEST_F(Tls, RequireTlsGoesOnlyWhereItIsPromisedOnwards) {  // RFC 8689 §4.2.1
+  auto r = request();
+  r.require_tls = true;
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "550 5.7.30");
+  server.manners.offers.push_back("REQUIRETLS");
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "250 2.0.0");
+  EXPECT_EQ(server.count("MAIL FROM:<s@from.test> REQUIRETLS"), 1U);
+}
+
+}  // namespace
+}  // namespace postern::remote::test
