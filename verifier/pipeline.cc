@@ -24,9 +24,12 @@ Judgement::Judgement(io::Loop& loop, const Clock& clock, mail::dns::Resolver& re
 
 void Judgement::start(std::chrono::milliseconds deadline) {
   // What is not known by then is a temporary error by the rules of each standard; the judges go on with what there is.
-  timer_.start(deadline, [self = shared_from_this()] {
-    self->late_ = true;
-    self->evaluate();
+  // The open questions own this judgement; its own timer must not, or it would never end.
+  timer_.start(deadline, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->late_ = true;
+      self->evaluate();
+    }
   });
   evaluate();
 }
