@@ -40,6 +40,17 @@ constexpr std::size_t kAskRounds = limits::kRouteRounds + 3 * limits::kMxHosts; 
 
 std::string_view label_of(const SmtpReply& reply) { return reply.is_success() ? "sent" : reply.is_permanent() ? "failed" : "deferred"; }
 
+std::string_view label_of(Obstacle obstacle) {
+  switch (obstacle) {
+    case Obstacle::unreachable: return "why=\"unreachable\"";
+    case Obstacle::refused: return "why=\"refused\"";
+    case Obstacle::tls:
+    case Obstacle::handshake: return "why=\"tls\"";
+    case Obstacle::attack: return "why=\"attack\"";
+  }
+  return {};
+}
+
 std::string_view tls_label(std::string_view tls) {
   const std::size_t blank = tls.rfind(' ');
   return tls.empty() || blank == std::string_view::npos ? "clear" : tls.substr(blank + 1);
@@ -129,9 +140,11 @@ void Courier::attempted(const ErrandPtr& errand, Attempt attempt) {
   errand->tls_text = attempt.tls;
   if (!attempt.opened) {
     const NotOpened& why = attempt.obstacle;
-    if (!why.observation.empty() && errand->result.tls_observations.size() < limits::kAddresses)
-      errand->result.tls_observations.push_back(std::string(errand->tls->records.empty() ? "no-policy-found " : "tlsa ") + why.observation + " " + errand->route.hosts[errand->host].name);
-    metrics_.count("remote_connections_failed_total", why.obstacle == Obstacle::unreachable ? "why=\"unreachable\"" : why.obstacle == Obstacle::refused ? "why=\"refused\"" : "why=\"tls\"");
+    if (!why.observation.empty() && errand->result.tls_observations.size() < limits::kAddresses) {
+      const std::string policy = errand->tls->records.empty() ? "no-policy-found " : "tlsa ";
+      errand->result.tls_observations.push_back(policy + why.observation + " " + errand->route.hosts[errand->host].name);
+    }
+    metrics_.count("remote_connections_failed_total", label_of(why.obstacle));
     if (why.obstacle == Obstacle::attack) {
       log_.warning("bytes put into a connection", {{"id", errand->job->request.id}, {"server", attempt.server}, {"reply", why.reply.text}});
       return refuse(errand, why.reply);
@@ -157,7 +170,7 @@ void Courier::give_up(const ErrandPtr& errand) {
 
 void Courier::refuse(const ErrandPtr& errand, const SmtpReply& reply) {
   SmtpReply cut = reply;
-  cut.text = text::printable(text::is_utf8(cut.text) ? cut.text : "", errand->job->text_bytes);
+  shorten(cut, errand->job->text_bytes);
   errand->result.outcomes.assign(errand->job->request.targets.size(), Outcome{cut, errand->server, errand->tls_text, false});
   finish(errand);
 }

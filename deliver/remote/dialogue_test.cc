@@ -164,6 +164,10 @@ TEST_F(Dialogue, TextOfManyRecipientsFitsTheResult) {
   const auto result = deliver(request(targets));
   EXPECT_LT(privsep::encode(result).size(), privsep::DeliveryResult::row.max_bytes);
   EXPECT_EQ(shown(result.outcomes[999]), "550 5.7.1");
+  server.manners.answers = {{"DATA", "421 4.7.1 " + std::string(1900, 'z') + "\r\n"}};
+  const auto gone = deliver(request(targets));
+  EXPECT_EQ(shown(gone.outcomes[999]), "421 4.7.1");
+  EXPECT_LT(privsep::encode(gone).size(), privsep::DeliveryResult::row.max_bytes / 2) << "names of servers come on top";
 }
 
 /// Every step of a dialogue, without PIPELINING so that each is met alone.

@@ -68,6 +68,7 @@ Result<void> RemoteService::open() {
       child_.log.error("no authority can be read: nobody can be verified", {{"why", store.error().message}});
     }
   }
+  pool_.set_changed([this] { child_.metrics.gauge("remote_sessions", pool_.open_sessions()); });
   machine_name_ = machine_name();
   configure();
   return {};
@@ -106,11 +107,7 @@ void RemoteService::stop(std::function<void()> done) {
 }
 
 void RemoteService::on(const RemoteDelivery& delivery, Reply<RemoteDelivery> reply, From, Fd body) {
-  courier_.deliver(delivery, body, [this, reply](const DeliveryResult& result) {
-    reply(result);
-    const PoolStats stats = pool_.stats();
-    child_.metrics.gauge("remote_sessions", stats.open);
-  });
+  courier_.deliver(delivery, body, [reply](const DeliveryResult& result) { reply(result); });
 }
 
 void RemoteService::on(const DnssecState& state, From, Fd) {

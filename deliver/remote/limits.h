@@ -11,7 +11,7 @@ inline constexpr std::size_t kReplyLineBytes = 2048;        ///< of a line with 
 inline constexpr std::size_t kReplyLines = 100;             ///< of a reply; ours
 inline constexpr std::size_t kReplyBytes = 64 * 1024;       ///< of a reply in all; ours
 inline constexpr std::size_t kReplyTextBytes = 1024;        ///< of a reply's words as we keep them, printable; ours
-inline constexpr std::size_t kResultTextBytes = 256 * 1024; ///< of all words of one result, so that it fits its frame; ours
+inline constexpr std::size_t kResultTextBytes = 128 * 1024; ///< of all words of one result, with names of servers it fits its frame; ours
 inline constexpr std::size_t kLeastTextBytes = 64;          ///< of one recipient's words, however many there are; ours
 
 // -- Routes (route.h) --

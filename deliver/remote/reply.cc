@@ -46,6 +46,12 @@ privsep::SmtpReply ServerReply::told(std::size_t most) const {
   return out;
 }
 
+void shorten(privsep::SmtpReply& reply, std::size_t most) {
+  if (reply.text.size() <= most) return;
+  while (most > 0 && (static_cast<unsigned char>(reply.text[most]) & 0xC0U) == 0x80) --most;  // not inside a character
+  reply.text.resize(most);
+}
+
 /// True: the reply is complete.
 Result<bool> ReplyReader::take_line(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);

@@ -25,6 +25,9 @@ struct ServerReply {
   privsep::SmtpReply told(std::size_t most) const;
 };
 
+/// Cuts the words of `reply`, which are printable already, to `most` bytes.
+void shorten(privsep::SmtpReply& reply, std::size_t most);
+
 /// Reads replies from a stream of bytes, in pieces of any size.
 class ReplyReader {
  public:

@@ -75,6 +75,7 @@ void SessionPool::open(const std::string& key, Group& group, bool in_clear) {
   ++per_server_[group.plan.at];
   ++group.opening;
   ++group.sessions;
+  if (changed_) changed_();
 }
 
 void SessionPool::give(Entry& entry, Waiting waiting) {
@@ -168,6 +169,7 @@ void SessionPool::discard(SmtpSession& session) {
   const std::string key = it->second.group;
   dead_.push_back(std::move(it->second.session));
   sessions_.erase(it);
+  if (changed_) changed_();
   burial_.arm();
   Group& group = groups_.at(key);
   const auto server = per_server_.find(group.plan.at);

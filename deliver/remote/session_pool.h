@@ -51,6 +51,9 @@ class SessionPool final : public SessionOwner {
   /// Closes the sessions that rest. What is under way goes on.
   void close_idle();
   PoolStats stats() const;
+  std::size_t open_sessions() const { return sessions_.size(); }
+  /// Called whenever the number of sessions has changed.
+  void set_changed(std::function<void()> changed) { changed_ = std::move(changed); }
 
   void opened(SmtpSession& session) override;
   void not_opened(SmtpSession& session, NotOpened why) override;
@@ -96,6 +99,7 @@ class SessionPool final : public SessionOwner {
   io::Deferred burial_;
   io::Deferred feeding_;              // room has come: not inside the call that made it
   PoolStats stats_;
+  std::function<void()> changed_;
 };
 
 }  // namespace postern::remote

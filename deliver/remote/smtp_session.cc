@@ -57,7 +57,10 @@ void SmtpSession::wait(std::chrono::milliseconds delay) {
       quit();
       return owner_.ended(*this);
     }
-    lost({451, "4.4.2", "timed out waiting for " + std::string(shaking_hands_ ? "the TLS handshake" : expected_.empty() ? "the server" : row(expected_.front().step).words)});
+    std::string_view what = "the server";
+    if (shaking_hands_) what = "the TLS handshake";
+    else if (!expected_.empty()) what = row(expected_.front().step).words;
+    lost({451, "4.4.2", "timed out waiting for " + std::string(what)});
   });
 }
 
@@ -89,7 +92,8 @@ void SmtpSession::answered(const ServerReply& reply, bool surplus) {
   if (expected_.empty() && surplus) {
     // What follows the last reply was sent before it was asked for. In the opening somebody else may have written it.
     if (state_ == State::opening)
-      return fail_opening(Obstacle::attack, {451, "4.7.0", "unasked bytes after the reply to " + std::string(row(expected.step).words)}, expected.step == Step::starttls ? "validation-failure" : "");
+      return fail_opening(Obstacle::attack, {451, "4.7.0", "unasked bytes after the reply to " + std::string(row(expected.step).words)},
+                          expected.step == Step::starttls ? "validation-failure" : "");
     broken_ = true;
   }
   if (reply.code == 421 && expected.step != Step::auth) {  // RFC 5321 §3.8: at any time

@@ -124,12 +124,13 @@ void SmtpSession::take_body(const ServerReply& reply, std::uint32_t) {
 }
 
 void SmtpSession::settle(std::uint32_t target, SmtpReply reply) {
-  if (!replies_[target]) replies_[target] = std::move(reply);
+  if (replies_[target]) return;
+  shorten(reply, job_->text_bytes);
+  replies_[target] = std::move(reply);
 }
 
 void SmtpSession::settle_all(const SmtpReply& reply) {
-  for (auto& one : replies_)
-    if (!one) one = reply;
+  for (std::uint32_t i = 0; i < replies_.size(); ++i) settle(i, reply);
 }
 
 /// All targets have their reply: tells the owner.
