@@ -44,7 +44,10 @@ mail::dns::Answer to_answer(const DnsAnswer& message) {
   answer.security = message.security;
   answer.ttl = std::chrono::seconds(message.ttl);
   answer.canonical_name = message.canonical_name;
-  for (const auto& r : message.records) answer.records.push_back(record_of(message.type, r));
+  for (const auto& r : message.records) {
+    const bool other_family = (message.type == Type::a && r.address.is_v6()) || (message.type == Type::aaaa && !r.address.is_v6());
+    if (!other_family) answer.records.push_back(record_of(message.type, r));
+  }
   if (answer.records.empty() && answer.status == mail::dns::Status::found) answer.status = mail::dns::Status::failure;
   return answer;
 }

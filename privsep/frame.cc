@@ -64,7 +64,8 @@ Result<void> send_frame(int socket, std::string_view frame, int descriptor) {
     if (errno == EINTR) continue;
     // ETOOMANYREFS: too many descriptors on their way; they drain as the peers read.
     if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS) return failure("ipc.again", "the peer does not keep up");
-    return failure("ipc.gone", std::strerror(errno));
+    const bool gone = errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN;
+    return failure(gone ? "ipc.gone" : "ipc.socket", std::strerror(errno));
   }
 }
 
@@ -98,7 +99,8 @@ Result<Received> receive_frame(int socket, std::string& buffer) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    if (got < 0 && errno == EINTR) continue;
+    // ECONNRESET is said once when a peer closed with frames of ours unread; what it had sent before can still be read.
+    if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     if (got < 0 && errno == EAGAIN) return failure("ipc.again", "nothing there");
     if (got < 0) return failure("ipc.gone", std::strerror(errno));
     Received received;

@@ -7,6 +7,7 @@ namespace postern::privsep {
 namespace {
 constexpr std::size_t kQueuedBytes = 64UL * 1024 * 1024;  // frames waiting for a peer that does not read; past it the peer counts as gone
 constexpr int kFramesPerEvent = 64;                        // so that one busy peer does not starve the others
+constexpr int kDrainEvents = 256;                          // all that fits a channel's socket buffer, in the smallest frames
 constexpr std::chrono::seconds kExpiryTick{1};
 }  // namespace
 
@@ -27,8 +28,9 @@ void Channel::send(std::string frame, int descriptor) {
   if (!is_open()) return;
   if (waiting_.empty()) {
     const auto sent = send_frame(socket_.get(), frame, descriptor);
-    if (sent) return;
-    if (sent.error().code != "ipc.again") return close("");
+    // A peer that has gone may have said something before: the reading side takes that, and closes at its end.
+    if (sent || sent.error().code == "ipc.gone") return;
+    if (sent.error().code != "ipc.again") return close("cannot be sent to: " + sent.error().message);
   }
   if (queued_bytes_ + frame.size() > kQueuedBytes) return close("does not read what it is sent");
   queued_bytes_ += frame.size();
@@ -45,7 +47,7 @@ void Channel::on_writable() {
     Waiting& next = waiting_[waiting_first_];
     const auto sent = send_frame(socket_.get(), next.frame, next.descriptor.get());
     if (!sent && sent.error().code == "ipc.again") return;
-    if (!sent) return close("");
+    if (!sent && sent.error().code != "ipc.gone") return close("cannot be sent to: " + sent.error().message);
     queued_bytes_ -= next.frame.size();
     next = {};
     ++waiting_first_;
@@ -58,8 +60,10 @@ void Channel::on_writable() {
 void Channel::ask(const Row& row, std::string_view payload, int descriptor, SteadyTime deadline, Answered answered) {
   const std::uint32_t request = next_request_;
   next_request_ = next_request_ == UINT32_MAX ? 1 : next_request_ + 1;
-  questions_.insert_or_assign(request, Question{row_named(row.answer)->number, deadline, std::move(answered)});
+  const auto self = shared_from_this();  // sending may close this channel
   send(make_frame(row, request, payload), descriptor);
+  if (!is_open()) return peers_.answer_gone(peer_.role, std::move(answered));
+  questions_.insert_or_assign(request, Question{row_named(row.answer)->number, deadline, std::move(answered)});
 }
 
 void Channel::on_readable() {
@@ -93,7 +97,8 @@ void Channel::answer_question(const FrameView& frame, Fd descriptor) {
   const Answered answered = std::move(it->second.answered);
   questions_.erase(it);
   // The payload lies in the shared receive buffer; the handler may read other frames only from the loop.
-  answered(frame.payload, std::move(descriptor));
+  if (const auto well_formed = answered(frame.payload, std::move(descriptor)); !well_formed)
+    close(std::string(frame.row->name) + ": " + well_formed.error().message);
 }
 
 void Channel::close(std::string_view why) {
@@ -106,7 +111,7 @@ void Channel::close(std::string_view why) {
   auto questions = std::exchange(questions_, {});
   peers_.closed(*this, reason);
   for (auto& [request, question] : questions)
-    question.answered(Result<std::string_view>(failure("ipc.gone", "the " + std::string(name_of(peer_.role)) + " went away")), Fd());
+    static_cast<void>(question.answered(failure("ipc.gone", "the " + std::string(name_of(peer_.role)) + " went away"), Fd()));
 }
 
 Peers::Peers(io::Loop& loop, const Log& log, Role self) : loop_(loop), log_(log), self_(self), expiry_(std::make_unique<io::Timer>(loop)) {
@@ -140,7 +145,7 @@ void Peers::remove(From peer) {
 void Peers::drain(From peer) {
   if (Channel* channel = find(peer)) {
     const auto keep = channel->shared_from_this();
-    channel->on_readable();
+    for (int i = 0; i < kDrainEvents && channel->is_open(); ++i) channel->on_readable();
   }
 }
 
@@ -159,6 +164,13 @@ Channel* Peers::find(From peer) {
   return it == channels_.end() ? nullptr : it->second.get();
 }
 
+std::vector<std::shared_ptr<Channel>> Peers::channels_to(Roles roles) {
+  std::vector<std::shared_ptr<Channel>> out;
+  for (const auto& [key, channel] : channels_)
+    if (roles.has(key.first)) out.push_back(channel);
+  return out;
+}
+
 Channel* Peers::pick(Role role) {
   Channel* best = nullptr;
   for (auto it = channels_.lower_bound({role, std::uint8_t{0}}); it != channels_.end() && it->first.first == role; ++it)
@@ -175,14 +187,15 @@ void Peers::ask_raw(Role to, const Row& row, std::string_view payload, int descr
                     Channel::Answered answered) {
   POSTERN_CHECK(row.from.has(self_) && row.to.has(to) && payload.size() <= row.max_bytes);
   Channel* channel = pick(to);
-  if (channel == nullptr) {
-    // Not from inside the call: the caller is told as it would be told of an answer.
-    loop_.post([answered = std::move(answered), to] {
-      answered(Result<std::string_view>(failure("ipc.gone", "there is no " + std::string(name_of(to)))), Fd());
-    });
-    return;
-  }
+  if (channel == nullptr) return answer_gone(to, std::move(answered));
   channel->ask(row, payload, descriptor, loop_.steady() + patience, std::move(answered));
+}
+
+void Peers::answer_gone(Role to, Channel::Answered answered) {
+  // Not from inside the call: the caller is told as it would be told of an answer.
+  loop_.post([answered = std::move(answered), to] {
+    static_cast<void>(answered(failure("ipc.gone", "there is no " + std::string(name_of(to))), Fd()));
+  });
 }
 
 void Peers::closed(Channel& channel, std::string_view why) {
@@ -202,7 +215,7 @@ void Peers::expire_questions() {
       return true;
     });
   }
-  for (auto& answered : late) answered(Result<std::string_view>(failure("ipc.timeout", "no answer in time")), Fd());
+  for (auto& answered : late) static_cast<void>(answered(failure("ipc.timeout", "no answer in time"), Fd()));
 }
 
 }  // namespace postern::privsep

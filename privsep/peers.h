@@ -50,7 +50,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
  private:
   friend class Peers;
-  using Answered = std::function<void(Result<std::string_view> payload, Fd)>;
+  /// Its error is a breach of who answered: a payload that does not decode.
+  using Answered = std::function<Result<void>(Result<std::string_view> payload, Fd)>;
   struct Question {
     std::uint16_t answer_number;
     SteadyTime deadline;
@@ -137,8 +138,7 @@ class Peers {
   void tell_all(Roles to, const M& message) {
     static_assert(M::row.kind == Kind::tell);
     const std::string payload = encode(message);
-    for (auto& [key, channel] : channels_)
-      if (to.has(channel->peer().role)) send(*channel, M::row, 0, payload, -1);
+    for (const auto& channel : channels_to(to)) send(*channel, M::row, 0, payload, -1);
   }
   template <class M>
   void tell_one(From to, const M& message, int descriptor = -1) {
@@ -147,13 +147,15 @@ class Peers {
   }
 
   /// Asks; `done(Result<A>, Fd)` is called exactly once, later, on this thread. Errors: "ipc.gone" (no such peer, or it went away),
-  /// "ipc.timeout". `descriptor` stays the caller's.
+  /// "ipc.timeout", "wire.*" (an answer that does not decode; its sender's channel is closed). `descriptor` stays the caller's.
   template <class A, class M, class Done>
   void ask(Role to, const M& message, int descriptor, std::chrono::milliseconds patience, Done done) {
     static_assert(M::row.kind == Kind::request && M::row.answer == A::row.name);
     ask_raw(to, M::row, encode(message), descriptor, patience, [done = std::move(done)](Result<std::string_view> payload, Fd fd) mutable {
-      if (!payload) return done(Result<A>(tl::unexpected<Error>(payload.error())), Fd());
-      done(decode<A>(*payload), std::move(fd));
+      Result<A> answer = payload ? decode<A>(*payload) : Result<A>(tl::unexpected<Error>(payload.error()));
+      const Result<void> well_formed = !payload || answer ? Result<void>() : Result<void>(tl::unexpected<Error>(answer.error()));
+      done(std::move(answer), std::move(fd));
+      return well_formed;
     });
   }
 
@@ -167,8 +169,10 @@ class Peers {
   friend class Channel;
   Channel* pick(Role role);
   Channel* find(From peer);
+  std::vector<std::shared_ptr<Channel>> channels_to(Roles roles);  // a list of its own: sending may close one
   void ask_raw(Role to, const Row& row, std::string_view payload, int descriptor, std::chrono::milliseconds patience,
                Channel::Answered answered);
+  void answer_gone(Role to, Channel::Answered answered);
   void closed(Channel& channel, std::string_view why);
   void expire_questions();
 

@@ -29,7 +29,8 @@ bool wait_readable(int socket, std::chrono::steady_clock::time_point deadline) {
 Result<std::string> SyncChannel::ask_raw(const Row& row, const Row& answer, std::string_view payload, std::chrono::milliseconds patience) {
   if (!is_open()) return failure("ipc.gone", "there is no " + std::string(name_of(peer_)));
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  const std::uint32_t request = next_request_++;
+  const std::uint32_t request = next_request_;
+  next_request_ = next_request_ == UINT32_MAX ? 1 : next_request_ + 1;
   if (auto sent = send_frame(socket_.get(), make_frame(row, request, payload), -1); !sent) {
     if (sent.error().code != "ipc.again") socket_.reset();
     return tl::unexpected<Error>(sent.error());
@@ -44,7 +45,10 @@ Result<std::string> SyncChannel::ask_raw(const Row& row, const Row& answer, std:
     }
     const auto bytes = std::string_view(buffer_).substr(0, received->bytes);
     const auto frame = check_frame(bytes, received->descriptors, {self_, peer_, true});
-    if (frame && frame->request < request) continue;  // the late answer to a question that timed out
+    if (frame && !received->truncated && frame->request < request) {  // the late answer to a question that timed out
+      if (std::chrono::steady_clock::now() >= deadline) return failure("ipc.timeout", "nothing but late answers");
+      continue;
+    }
     if (!frame || received->truncated || frame->request != request || frame->row->number != answer.number) {
       socket_.reset();
       return failure("ipc.unknown", frame ? "an answer of the wrong kind" : frame.error().message);

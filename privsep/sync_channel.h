@@ -25,7 +25,9 @@ class SyncChannel {
   Result<A> ask(const M& message, std::chrono::milliseconds patience) {
     static_assert(M::row.kind == Kind::request && M::row.answer == A::row.name);
     TRY_ASSIGN(const std::string payload, ask_raw(M::row, A::row, encode(message), patience));
-    return decode<A>(payload);
+    auto answer = decode<A>(payload);
+    if (!answer) socket_.reset();
+    return answer;
   }
 
  private:
