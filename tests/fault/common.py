@@ -2,7 +2,7 @@
 import os, re, socket, ssl, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from daemon import Daemon, wait_until  # noqa: E402
+from daemon import ROLES, Daemon, wait_until  # noqa: E402
 import mail_load  # noqa: E402
 
 LOAD_PROGRAM = mail_load.__file__
@@ -103,6 +103,14 @@ def check_fate(d, sink, answered):
     unasked = [name for name in list(here) + list(there) if name is None]
     return "answered %d, in the mailbox %d, relayed %d, lost 0, torn 0, duplicates %d (of messages whose 250 never came: %d), strangers %d" % (
         len(answered), len(here), len(there), twice, len((set(here) | set(there)) - set(answered)), len(unasked))
+
+
+def check_ends(d):
+    """After the orderly stop: every process went by itself and in order, none was cut down and none failed on its way out."""
+    ends = [line for line in d.lines if 'event="process stopped"' in line]
+    bad = [line for line in ends if 'how="exit status 0"' not in line]
+    assert not bad, "ended badly: %r" % bad
+    assert len(ends) >= len(ROLES), "only %d processes stopped" % len(ends)
 
 
 def processes(d):

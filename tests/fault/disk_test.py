@@ -4,7 +4,7 @@
     disk_test.py BIN-FOLDER     (as root: it mounts a small filesystem in a mount namespace of its own)"""
 import json, os, subprocess, sys, tempfile
 
-from common import NoNames, check_fate, make_account, make_daemon, mail_load, processes, start_load, wait_delivered
+from common import NoNames, check_ends, check_fate, make_account, make_daemon, mail_load, processes, start_load, wait_delivered
 from daemon import wait_until
 from smtp_sink import Sink
 
@@ -111,6 +111,7 @@ def main():
             assert parked == 0, "%d deliveries were parked" % parked
             print("  " + check_fate(d, sink, answered))
             print("  log lines in all: %d" % len(d.lines))
+        check_ends(d)
     finally:
         subprocess.run(["umount", "-l", folder])
         os.rmdir(folder)

@@ -4,7 +4,7 @@
     kill_test.py BIN-FOLDER     (MESSAGES, ROUNDS and SERVES_WITHIN in the environment change how much and how strictly)"""
 import json, os, signal, sys, time, urllib.request
 
-from common import NoNames, check_fate, make_account, make_daemon, mail_load, processes, start_load, starttls, wait_delivered
+from common import NoNames, check_ends, check_fate, make_account, make_daemon, mail_load, processes, start_load, starttls, wait_delivered
 from daemon import ROLES
 from smtp_sink import Sink
 
@@ -89,6 +89,7 @@ def main():
         print("  " + check_fate(d, sink, report["answered"] + probe.answered))
         worst = max(served for served, _ in slowest.values())
         assert worst <= SERVES_WITHIN, "served again only after %.2f s" % worst
+    check_ends(d)
     sink.close()
     names.close()
 
