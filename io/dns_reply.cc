@@ -3,7 +3,6 @@
 #include <getdns/getdns_extra.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <optional>
 
 #include "base/text.h"
@@ -275,17 +274,24 @@ Result<DnsDict> dns_extensions(DnsProof proof) {
   return dict;
 }
 
+// Line by line: getdns_fp2rr_list() of getdns 1.6.0 reads a variable it never set and refuses good text now and then.
 Result<void> dns_trust_anchor(getdns_context* context, const std::string& zone_text) {
-  std::string copy = zone_text + "\n";
-  const CPtr<std::FILE, std::fclose> text(::fmemopen(copy.data(), copy.size(), "r"));
-  getdns_list* raw = nullptr;
-  if (text == nullptr || getdns_fp2rr_list(text.get(), &raw, ".", 3600) != GETDNS_RETURN_GOOD)
-    return failure("dns.setup", "the trust anchor is not a DS or DNSKEY record");
-  const DnsList anchors(raw);
+  constexpr std::uint32_t kDs = 43, kDnskey = 48, kTtl = 3600;
+  const DnsList anchors(getdns_list_create());
   std::size_t count = 0;
-  if (getdns_list_get_length(raw, &count) != GETDNS_RETURN_GOOD || count == 0)
-    return failure("dns.setup", "no record in the trust anchor");
-  if (getdns_context_set_dnssec_trust_anchors(context, raw) != GETDNS_RETURN_GOOD)
+  for (std::string_view line : text::split(zone_text, '\n')) {
+    line = text::trim(line.substr(0, line.find(';')));
+    if (line.empty()) continue;
+    getdns_dict* raw = nullptr;
+    const auto read = getdns_str2rr_dict(std::string(line).c_str(), &raw, ".", kTtl);
+    const DnsDict record(raw);
+    const auto type = read == GETDNS_RETURN_GOOD ? number(raw, "/type").value_or(0) : 0;
+    if ((type != kDs && type != kDnskey) || anchors == nullptr || getdns_list_set_dict(anchors.get(), count, raw) != GETDNS_RETURN_GOOD)
+      return failure("dns.setup", "the trust anchor is not a DS or DNSKEY record");
+    ++count;
+  }
+  if (count == 0) return failure("dns.setup", "no record in the trust anchor");
+  if (getdns_context_set_dnssec_trust_anchors(context, anchors.get()) != GETDNS_RETURN_GOOD)
     return failure("dns.setup", "getdns refuses the trust anchor");
   return {};
 }

@@ -9,6 +9,7 @@ constexpr Command kCommands[] = {
     {"check", "iprev", "See whether an address has a name that leads back (RFC 8601)", add_check_iprev},
     {"check", "message", "Judge a message: SPF, DKIM, ARC, DMARC, iprev, BIMI", add_check_message},
     {"check", "mime", "Take a message apart: part tree, decoded headers, attachments", add_check_mime},
+    {"check", "dane", "Judge a server by its TLSA records (RFC 7672)", add_check_dane},
 };
 
 }  // namespace

@@ -9,5 +9,6 @@ void add_check_spf(CLI::App& app, Invocation& invocation);
 void add_check_iprev(CLI::App& app, Invocation& invocation);
 void add_check_message(CLI::App& app, Invocation& invocation);
 void add_check_mime(CLI::App& app, Invocation& invocation);
+void add_check_dane(CLI::App& app, Invocation& invocation);
 
 }  // namespace postern::posternctl
