@@ -11,6 +11,11 @@ int complain(std::string_view message) {
   return kError;
 }
 
+int print_text(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return std::fflush(stdout) == 0 ? kOk : complain("cannot write to stdout");
+}
+
 int print(const Result<std::string>& text) {
   if (!text) return complain(text.error().message);
   std::printf("%s\n", text->c_str());

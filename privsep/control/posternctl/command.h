@@ -36,6 +36,8 @@ inline constexpr int kError = 2;
 
 /// Prints text on stdout, or the error as one line on stderr; returns the exit status.
 int print(const Result<std::string>& text);
+/// Prints text as it is; returns the exit status.
+int print_text(std::string_view text);
 /// "posternctl: message" as one line on stderr, foreign bytes escaped; returns kError.
 int complain(std::string_view message);
 

@@ -10,6 +10,12 @@ constexpr Command kCommands[] = {
     {"check", "message", "Judge a message: SPF, DKIM, ARC, DMARC, iprev, BIMI", add_check_message},
     {"check", "mime", "Take a message apart: part tree, decoded headers, attachments", add_check_mime},
     {"check", "dane", "Judge a server by its TLSA records (RFC 7672)", add_check_dane},
+    {"", "ipc", "Who may say what to whom: the messages between the processes", add_ipc},
+    {"", "policy", "What a process may do", add_policy},
+    {"config", "check", "Check a configuration file", add_config_check},
+    {"config", "default", "Print the configuration file with every key at its default", add_config_default},
+    {"config", "man", "Print postern.toml(5) as troff", add_config_man},
+    {"completion", "bash", "Print the completion script for bash", add_completion_bash},
 };
 
 }  // namespace

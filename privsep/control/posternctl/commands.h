@@ -11,4 +11,11 @@ void add_check_message(CLI::App& app, Invocation& invocation);
 void add_check_mime(CLI::App& app, Invocation& invocation);
 void add_check_dane(CLI::App& app, Invocation& invocation);
 
+void add_ipc(CLI::App& app, Invocation& invocation);
+void add_policy(CLI::App& app, Invocation& invocation);
+void add_config_check(CLI::App& app, Invocation& invocation);
+void add_config_default(CLI::App& app, Invocation& invocation);
+void add_config_man(CLI::App& app, Invocation& invocation);
+void add_completion_bash(CLI::App& app, Invocation& invocation);
+
 }  // namespace postern::posternctl

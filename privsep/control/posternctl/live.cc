@@ -60,7 +60,8 @@ void add_argument(CLI::App& app, std::string_view marked, bool positional, Given
   }
   CLI::Option* added = app.add_option(positional ? std::string(known->value) : option, value.texts, help);
   added->type_name(positional ? "" : std::string(known->value));
-  if (!known->many) added->expected(1);
+  // Without the second, CLI11 gives a list all that is left, and takes "[a,b]" apart.
+  if (!known->many) added->expected(1)->allow_extra_args(false);
   if (positional ? mark != '?' : mark == '!') added->required();
 }
 
@@ -121,6 +122,7 @@ Result<std::string> run(const Given& given, bool json) {
   TRY_ASSIGN(RawOutput output, open_output(given, json));
   TRY_ASSIGN(Request request, request_of(given));
   TRY_ASSIGN(std::string result, ask_all(given, std::move(request), [&](std::string_view bytes) { return output.write(bytes); }));
+  TRY(output.finish());
   return result;
 }
 

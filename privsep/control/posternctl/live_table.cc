@@ -50,8 +50,8 @@ constexpr Column kMail[] = {{"uid", "UID"}, {"received", "RECEIVED (UTC)", time}
 constexpr Column kQueue[] = {{"id", "ID"}, {"received", "RECEIVED (UTC)", time}, {"size", "SIZE", bytes}, {"held", "HELD"},
                              {"sender", "SENDER"}, {"deliveries", "DELIVERIES", deliveries}};
 constexpr Column kProcesses[] = {{"name", "PROCESS"}, {"state", "STATE"}, {"pid", "PID"}, {"uid", "UID"}, {"up_seconds", "UP", age},
-                                 {"restarts", "RESTARTS"}, {"seccomp_deaths", "SECCOMP DEATHS"}, {"missing", "MISSING"}, {"last_end", "LAST END"}};
-constexpr Column kAudit[] = {{"name", "PROCESS"}, {"pid", "PID"}, {"checks", "CHECKS"}, {"differences", "DIFFERENCES"}};
+                                 {"restarts", "RESTARTS"}, {"seccomp_deaths", "SECCOMP DEATHS"}, {"last_end", "LAST END"}, {"missing", "MISSING", lines}};
+constexpr Column kAudit[] = {{"name", "PROCESS"}, {"pid", "PID"}, {"checks", "CHECKS"}, {"differences", "DIFFERENCES", lines}};
 constexpr Column kKeys[] = {{"id", "ID"}, {"use", "USE"}, {"bits", "BITS"}};
 
 constexpr LiveCommand kLive[] = {

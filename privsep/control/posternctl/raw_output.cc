@@ -35,13 +35,14 @@ Result<void> RawOutput::write(std::string_view bytes) {
   if (kind_ != Kind::terminal) return put(bytes);
   for (const char c : bytes) {
     if (c != '\n') line_ += c;
-    if (c == '\n' || line_.size() == kLineBytes) TRY(finish());
+    if (c == '\n' || line_.size() == kLineBytes) TRY(put_line());
   }
   return {};
 }
 
-Result<void> RawOutput::finish() {
-  if (kind_ != Kind::terminal) return {};
+Result<void> RawOutput::finish() { return line_.empty() ? Result<void>() : put_line(); }
+
+Result<void> RawOutput::put_line() {
   if (line_.ends_with('\r')) line_.pop_back();
   const std::string shown = text::printable(line_, 4 * kLineBytes) + "\n";
   line_.clear();

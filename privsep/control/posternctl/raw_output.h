@@ -25,6 +25,7 @@ class RawOutput {
  private:
   enum class Kind { nowhere, file, pipe, terminal };
   RawOutput(Kind kind, Fd file) : kind_(kind), file_(std::move(file)) {}
+  Result<void> put_line();
   Result<void> put(std::string_view bytes) const;
 
   Kind kind_;

@@ -60,6 +60,7 @@ std::string cell(const json& value, Shown shown) {
     case Shown::time: return number ? time_text(value.get<std::int64_t>()) : plain(value);
     case Shown::age: return number ? age_text(value.get<std::uint64_t>()) : plain(value);
     case Shown::deliveries: return value.is_array() ? deliveries(value) : plain(value);
+    case Shown::lines: return value.is_array() && !value.empty() ? plain(value.front()) : "";
     case Shown::text: break;
   }
   return plain(value);
@@ -83,9 +84,32 @@ std::string line(std::size_t depth, std::string_view key, std::string_view value
   return std::string(2 * depth, ' ') + text::printable(key) + ":" + (value.empty() ? "" : " ") + text::printable(value, 4000) + "\n";
 }
 
+/// A text of several lines, such as a folded field, below its key.
+std::string lines(std::size_t depth, std::string_view key, std::string_view value) {
+  std::string out = line(depth, key, {});
+  for (const std::string_view one : text::split(value, '\n'))
+    out += std::string(2 * depth + 2, ' ') + text::printable(text::trim(one), 4000) + "\n";
+  return out;
+}
+
 bool is_flat(const json& value) {
   if (value.is_object()) return false;
   return !value.is_array() || std::ranges::none_of(value, [](const json& element) { return element.is_structured(); });
+}
+
+/// The second and further elements of Shown::lines columns, as rows that are otherwise empty.
+void add_further_lines(std::vector<std::vector<std::string>>& cells, const json& row, std::span<const Column> columns) {
+  for (std::size_t i = 1, more = 1; more > 0; ++i) {
+    more = 0;
+    std::vector<std::string> further(columns.size());
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const auto value = row.find(columns[c].key);
+      if (columns[c].shown != Shown::lines || value == row.end() || !value->is_array() || i >= value->size()) continue;
+      further[c] = plain((*value)[i]);
+      ++more;
+    }
+    if (more > 0) cells.push_back(std::move(further));
+  }
 }
 
 /// One open object or list of the tree; a stack of them instead of recursion, since the depth is the answer's.
@@ -107,9 +131,13 @@ std::string tree(const json& root) {
     const bool named = top.value->is_object();
     const std::string key = named ? top.next.key() : "-";
     const json& value = *top.next++;
-    if (is_flat(value) || depth == kTreeDepth) {
+    if (value.is_string() && value.get_ref<const std::string&>().find('\n') != std::string::npos) {
+      out += lines(depth, key, value.get_ref<const std::string&>());
+    } else if (value.is_structured() && value.empty()) {
+      out += line(depth, key, "none");
+    } else if (is_flat(value) || depth == kTreeDepth) {
       out += line(depth, key, cell(value, shown_of(key)));
-    } else if (!value.empty()) {
+    } else {
       out += line(depth, key, {});
       open.push_back({&value, value.begin()});
     }
@@ -144,7 +172,7 @@ std::string table(std::span<const std::string_view> headings, std::span<const st
   std::vector<std::vector<std::string>> all{{headings.begin(), headings.end()}};
   for (const auto& row : rows) {
     auto& shown = all.emplace_back();
-    for (const std::string& value : row) shown.push_back(value.empty() ? "-" : text::printable(value, kCellBytes));
+    for (const std::string& value : row) shown.push_back(text::printable(value, kCellBytes));
   }
   std::vector<std::size_t> widths(headings.size());
   for (const auto& row : all)
@@ -155,6 +183,7 @@ std::string table(std::span<const std::string_view> headings, std::span<const st
       out += row[i];
       if (i + 1 < row.size()) out.append(widths[i] - width_of(row[i]) + 2, ' ');
     }
+    out.erase(out.find_last_not_of(' ') + 1);
     out += '\n';
   }
   return out;
@@ -177,8 +206,10 @@ Result<std::string> show_rows(std::string_view object, std::string_view list, st
     auto& shown = cells.emplace_back();
     for (const Column& column : columns) {
       const auto value = row.find(column.key);
-      shown.push_back(value == row.end() ? "" : cell(*value, column.shown));
+      const std::string text = value == row.end() ? "" : cell(*value, column.shown);
+      shown.push_back(text.empty() ? "-" : text);
     }
+    add_further_lines(cells, row, columns);
   }
   return table(headings, cells);
 }

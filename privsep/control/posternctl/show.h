@@ -18,6 +18,7 @@ enum class Shown : std::uint8_t {
   quota,       ///< the same; 0 is "none"
   time,        ///< seconds since 1970 as 2026-11-24 09:30:00 (UTC)
   age,         ///< seconds as 3d 4h
+  lines,       ///< a list, one element below the other
   deliveries,  ///< of a queued message: where to, in which state
 };
 
@@ -27,7 +28,7 @@ struct Column {
   Shown shown = Shown::text;
 };
 
-/// Rows of cells below headings, each column as wide as its widest cell in characters; the last one is not padded.
+/// Rows of cells below headings, each column as wide as its widest cell in characters; nothing is padded at the end of a line.
 /// Cells are escaped with text::printable().
 std::string table(std::span<const std::string_view> headings, std::span<const std::vector<std::string>> rows);
 
