@@ -20,6 +20,7 @@ struct Unit {
   std::string_view suffix;
   std::uint64_t factor;
 };
+constexpr std::size_t kValuesBytes = kAdminBytes / 2;  // of all keys: a process gets its slice in one frame, keys and lengths beside
 constexpr Unit kSizeUnits[] = {{"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024ULL * 1024 * 1024}, {"TiB", 1ULL << 40}};
 constexpr Unit kTimeUnits[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
 
@@ -193,6 +194,10 @@ Result<Settings> Settings::parse(std::string_view text, std::string_view name) {
     }
   }
   if (!errors.empty()) return failure("config", errors);
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : settings.values_) bytes += value.size();
+  if (bytes > kValuesBytes)
+    return failure("config", std::string(name) + ": values of " + std::to_string(bytes) + " bytes in all; at most " + std::to_string(kValuesBytes));
   if (settings.get("tls.certificate").empty() != settings.get("tls.key").empty())
     return failure("config", std::string(name) + ": tls.certificate and tls.key go together: give both or none");
   return settings;

@@ -14,6 +14,11 @@ namespace {
 
 using prometheus::ClientMetric;
 
+bool is_metric_name(std::string_view name) {
+  return !name.empty() && name.size() <= 100 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string_view::npos &&
+         !text::is_digit(name.front());
+}
+
 /// `key="value",key="value"` as label pairs. What a child sends is checked here: a name is letters, digits and '_'.
 std::vector<ClientMetric::Label> labels_of(std::string_view text) {
   std::vector<ClientMetric::Label> out;
@@ -22,16 +27,13 @@ std::vector<ClientMetric::Label> labels_of(std::string_view text) {
     if (equals == std::string_view::npos) break;
     const auto end = text.find('"', equals + 2);
     if (end == std::string_view::npos) break;
-    out.push_back({std::string(text.substr(0, equals)), text::printable(text.substr(equals + 2, end - equals - 2))});
+    const std::string_view name = text.substr(0, equals);
+    if (!is_metric_name(name)) break;
+    out.push_back({std::string(name), text::printable(text.substr(equals + 2, end - equals - 2))});
     text.remove_prefix(end + 1);
     if (text.starts_with(',')) text.remove_prefix(1);
   }
   return out;
-}
-
-bool is_metric_name(std::string_view name) {
-  return !name.empty() && name.size() <= 100 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string_view::npos &&
-         !text::is_digit(name.front());
 }
 
 struct Families {
@@ -51,12 +53,19 @@ struct Families {
 
 }  // namespace
 
-std::string status_json(const Supervisor& supervisor, WallTime now) {
+namespace {
+
+/// The share of a row that a snapshot may take: a child says what its counters are called, and may say too much.
+constexpr std::size_t kStatusBytes = StatusSnapshot::row.max_bytes / 2;
+
+enum class Counters : std::uint8_t { with, without };
+
+std::string status_json(const Supervisor& supervisor, WallTime now, Counters counters) {
   nlohmann::json processes = nlohmann::json::array();
   for (const auto& process : supervisor.processes()) {
     nlohmann::json metrics = nlohmann::json::object();
     for (const auto& sample : process->samples)
-      metrics[sample.labels.empty() ? sample.name : sample.name + "{" + sample.labels + "}"] = sample.value;
+      if (counters == Counters::with && is_metric_name(sample.name)) metrics[sample.labels.empty() ? sample.name : sample.name + "{" + sample.labels + "}"] = sample.value;
     processes.push_back({{"name", process->name()},
                          {"state", name_of(process->state)},
                          {"pid", process->pid},
@@ -74,6 +83,13 @@ std::string status_json(const Supervisor& supervisor, WallTime now) {
                               {"web", supervisor.address_of("web")},
                               {"processes", std::move(processes)}};
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string status_json(const Supervisor& supervisor, WallTime now) {
+  std::string whole = status_json(supervisor, now, Counters::with);
+  return whole.size() <= kStatusBytes ? whole : status_json(supervisor, now, Counters::without);
 }
 
 std::string metrics_text(const Supervisor& supervisor) {

@@ -19,7 +19,19 @@ namespace {
 constexpr int kChannelFd = 3;                             // by agreement with child.cc
 constexpr std::chrono::milliseconds kFirstPause{50};      // before the first restart
 constexpr std::chrono::seconds kHealthy{20};              // a life this long forgets the pauses before it
+constexpr std::chrono::seconds kSilent{2};                // a process that closed its channel ends by itself within this, or is ended
 constexpr std::size_t kStderrLine = 2000;
+constexpr int kStderrReads = 32;                          // an event; more than a pipe holds, and a flood does not keep the parent
+constexpr std::size_t kSamples = 500;                     // of one process; its counters are few, and it may have been broken into
+constexpr std::size_t kLayers = 16;                       // of one lock
+constexpr std::size_t kLayerBytes = 64;
+
+std::vector<std::string> printable_layers(const std::vector<std::string>& layers) {
+  std::vector<std::string> out;
+  for (const std::string& layer : layers)
+    if (out.size() < kLayers) out.push_back(text::printable(layer, kLayerBytes));
+  return out;
+}
 
 std::string describe_end(const Process& process, int status) {
   if (!process.ended_for.empty()) return "ended by the parent: " + process.ended_for;
@@ -121,6 +133,7 @@ Result<void> Supervisor::launch(Process& process) {
   process.started = loop_.now();
   process.blocked_call.clear();
   process.ended_for.clear();
+  process.stop_sent = false;
   peers_.add({process.row->role, process.instance}, std::move(pair.first));
   hand_over(process);
   return {};
@@ -138,7 +151,11 @@ void Supervisor::hand_over(Process& process) {
   if (process.row->ticket_key) start.ticket_key = to_bytes(ticket_key_.view());
   peers_.tell_one(to, start);
   for (const OpenedFile& file : files_)
-    if (file.role == to.role) peers_.tell_one(to, ChildFile{file.name, file.detail}, file.fd.get());
+    if (file.role == to.role) {
+      // The place in a file is shared by all who hold it; the one before may have read to the end. Sockets have none.
+      static_cast<void>(::lseek(file.fd.get(), 0, SEEK_SET));
+      peers_.tell_one(to, ChildFile{file.name, file.detail}, file.fd.get());
+    }
   connect_peers(process);
   peers_.tell_one(to, StartComplete{});
 }
@@ -159,12 +176,12 @@ void Supervisor::connect_peers(Process& process) {
 
 void Supervisor::ready(From from, const Ready& ready) {
   Process* process = find(from);
-  if (process == nullptr) return;
+  if (process == nullptr || process->state != ProcessState::starting) return;
   process->state = ProcessState::running;
-  process->in_force = ready.in_force;
-  process->missing = ready.missing;
+  process->in_force = printable_layers(ready.in_force);
+  process->missing = printable_layers(ready.missing);
   log_.info("process ready", {{"name", process->name()}, {"pid", process->pid}, {"restarts", process->restarts}});
-  for (const std::string& layer : ready.missing) log_.warning("a layer of the sandbox is missing", {{"name", process->name()}, {"layer", layer}});
+  for (const std::string& layer : process->missing) log_.warning("a layer of the sandbox is missing", {{"name", process->name()}, {"layer", layer}});
   if (!started_ && all_running()) {
     started_ = true;
     log_.notice("postern is up", {{"smtp", address_of("smtp")}, {"web", address_of("web")}});
@@ -185,6 +202,7 @@ std::string Supervisor::address_of(std::string_view file_name) const {
 }
 
 void Supervisor::report(From from, std::vector<MetricsReport::Sample> samples) {
+  if (samples.size() > kSamples) samples.resize(kSamples);
   if (Process* process = find(from)) process->samples = std::move(samples);
 }
 
@@ -205,12 +223,16 @@ void Supervisor::broken(From from, const PeerBroken& what, std::string_view repo
 }
 
 void Supervisor::breach(From from, std::string_view what) {
-  if (Process* process = find(from); process != nullptr && !what.empty())
-    end_process(*process, "broke the message table towards the parent: " + text::printable(what));
+  Process* process = find(from);
+  if (process == nullptr) return;
+  if (!what.empty()) return end_process(*process, "broke the message table towards the parent: " + text::printable(what));
+  // A process that ends closes its channel first. One that closes it and stays could no longer be led. (Its timer is free: it is
+  // for the pause before a restart.)
+  if (process->pid > 0 && !stopping_) process->timer->start(kSilent, [this, process] { end_process(*process, "closed its channel to the parent"); });
 }
 
 void Supervisor::end_process(Process& process, std::string why) {
-  if (process.state != ProcessState::starting && process.state != ProcessState::running) return;
+  if (process.pid <= 0) return;
   log_.error("process ended by the parent", {{"name", process.name()}, {"pid", process.pid}, {"why", why}});
   process.ended_for = std::move(why);
   ::kill(process.pid, SIGKILL);
@@ -228,20 +250,22 @@ void Supervisor::child_signal() {
 }
 
 void Supervisor::ended(Process& process, int status) {
+  const int pid = std::exchange(process.pid, 0);  // collected: the number may soon be another's, nobody may be killed by it
+  process.timer->stop();
   take_stderr(process);
+  if (!process.stderr_rest.empty()) log_.warning("words on standard error", {{"name", process.name()}, {"line", std::exchange(process.stderr_rest, {})}});
   // Its last words may still lie in the channel.
   peers_.drain({process.row->role, process.instance});
   peers_.remove({process.row->role, process.instance});
   const bool was_starting = process.state == ProcessState::starting;
   process.last_end = describe_end(process, status);
   if (died_by_filter(process, status)) ++process.seccomp_deaths;
-  process.pid = 0;
   if (stopping_) {
     process.state = ProcessState::stopped;
     log_.info("process stopped", {{"name", process.name()}, {"how", process.last_end}});
     return stop_next();
   }
-  log_.error("process died", {{"name", process.name()}, {"how", process.last_end}});
+  log_.error("process died", {{"name", process.name()}, {"pid", pid}, {"how", process.last_end}});
   if (was_starting && !started_) {
     process.state = ProcessState::stopped;
     return stop(process.name() + " cannot start: " + process.last_end);
@@ -264,7 +288,7 @@ void Supervisor::ended(Process& process, int status) {
 
 void Supervisor::take_stderr(Process& process) {
   char buffer[4096];
-  for (;;) {
+  for (int i = 0; i < kStderrReads; ++i) {
     const ssize_t got = process.stderr_pipe ? ::read(process.stderr_pipe.get(), buffer, sizeof buffer) : 0;
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
@@ -278,7 +302,7 @@ void Supervisor::take_stderr(Process& process) {
     for (std::size_t end; (end = process.stderr_rest.find('\n')) != std::string::npos || process.stderr_rest.size() > kStderrLine;) {
       const std::size_t length = std::min(end, kStderrLine);
       log_.warning("words on standard error", {{"name", process.name()}, {"line", process.stderr_rest.substr(0, length)}});
-      process.stderr_rest.erase(0, std::min(length + 1, process.stderr_rest.size()));
+      process.stderr_rest.erase(0, length == end ? length + 1 : length);
     }
   }
 }
@@ -312,7 +336,7 @@ void Supervisor::stop_next() {
     if (process.state == ProcessState::stopped) continue;
     if (process.state == ProcessState::starting) {
       ::kill(process.pid, SIGKILL);
-    } else {
+    } else if (!std::exchange(process.stop_sent, true)) {
       peers_.tell_one({process.row->role, process.instance}, Stop{});
     }
     return;

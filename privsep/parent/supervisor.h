@@ -38,6 +38,7 @@ struct Process {
   std::string last_end;                 ///< how it ended last, in words; empty: it never did
   std::string blocked_call;             ///< from its last words, until its end is noticed
   std::string ended_for;                ///< why the parent ended it; empty: it did not
+  bool stop_sent = false;               ///< in this life
   std::vector<std::string> in_force, missing;
   std::vector<MetricsReport::Sample> samples;
   std::chrono::milliseconds pause{0};   ///< before the next restart
