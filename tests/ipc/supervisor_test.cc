@@ -1,0 +1,199 @@
+// The parent with ten children that are all hostile_child: without a script they start, serve nothing and stop when told. No root.
+#include "privsep/parent/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "privsep/parent/ipc.h"
+#include "privsep/parent/logs.h"
+#include "privsep/parent/snapshot.h"
+
+namespace postern::privsep {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::size_t open_descriptors() { return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), {})); }
+
+class House : public testing::Test {
+ protected:
+  House() {
+    for (const ProcessRow& row : process_rows()) fs::copy_file(POSTERN_HOSTILE_CHILD, root_ / row.executable, fs::copy_options::skip_existing);
+    auto parsed = Settings::parse("[server]\nstate_dir = \"" + (root_ / "state").string() + "\"\nrun_dir = \"" + (root_ / "run").string() +
+                                      "\"\nstop_grace = \"20s\"\n[smtp]\nlisten = []\n[web]\nlisten = []\n[relay]\nca_file = \"\"\n", "test");
+    settings_ = *std::move(parsed);
+    peers_.set_locked();
+    peers_.set_receiver(service_.receiver());
+    peers_.set_closed([this](From peer, std::string_view why) { supervisor_.breach(peer, why); });
+    loop_.on_signal(SIGCHLD, [this] { supervisor_.child_signal(); });
+  }
+  ~House() override {
+    if (!finished_) stop();
+    fs::remove_all(root_);
+  }
+  void script(std::string_view executable, const std::string& lines) { std::ofstream(root_ / (std::string(executable) + ".script")) << lines; }
+
+  bool run_until(const std::function<bool()>& done) {
+    io::Timer watchdog(loop_), look(loop_);
+    watchdog.start(60s, [&] { loop_.stop(); });
+    look.repeat(2ms, [&] { if (done()) loop_.stop(); });
+    if (!done()) loop_.run();
+    EXPECT_TRUE(done()) << "did not come; the log:\n" << log_text();
+    return done();
+  }
+  void start() {
+    const auto started = supervisor_.start();
+    ASSERT_TRUE(started) << started.error().message;
+    run_until([this] { return supervisor_.all_running(); });
+  }
+  void stop() {
+    supervisor_.stop("");
+    run_until([this] { return finished_.has_value(); });
+  }
+  Process& process(Role role) {
+    for (const auto& p : supervisor_.processes())
+      if (p->row->role == role) return *p;
+    std::abort();
+  }
+  void wait_restart(Role role, std::uint64_t restarts) {
+    run_until([&] { return process(role).restarts >= restarts && supervisor_.all_running(); });
+  }
+  std::string log_text() const {
+    std::string out;
+    for (const std::string& line : lines_) out += line + "\n";
+    return out;
+  }
+  bool logged(std::string_view words) const { return log_text().find(words) != std::string::npos; }
+
+  static fs::path temporary_folder() {
+    std::string pattern = fs::temp_directory_path() / "postern-supervisor-XXXXXX";
+    return ::mkdtemp(pattern.data());
+  }
+
+  fs::path root_ = temporary_folder();
+  Settings settings_;
+  io::Loop loop_;
+  std::vector<std::string> lines_;
+  Log log_{[this](Severity, std::string_view line) { lines_.emplace_back(line); }, Severity::info};
+  LogOutput output_{LogFormat::logfmt};
+  std::optional<std::string> finished_;
+  Peers peers_{loop_, log_, Role::parent};
+  Supervisor supervisor_{loop_, log_, peers_, settings_, {root_.string(), false}, [this](std::string why) { finished_ = std::move(why); }};
+  ParentService service_{log_, output_, peers_, settings_, supervisor_, [] { return Result<void>(); }};
+};
+
+TEST_F(House, StartsAllAndStopsThemInTheReverseOrderAskingEachOnce) {
+  start();
+  EXPECT_TRUE(logged("postern is up"));
+  stop();
+  EXPECT_EQ(finished_, "");
+  std::vector<std::string> stopped, expected;
+  for (const std::string& line : lines_)
+    if (line.find("process stopped") != std::string::npos) stopped.push_back(line.substr(line.find("name=") + 5, line.find(' ', line.find("name=")) - line.find("name=") - 5));
+  for (const auto& p : supervisor_.processes()) expected.insert(expected.begin(), p->name());
+  EXPECT_EQ(stopped, expected);
+  for (const auto& p : supervisor_.processes()) EXPECT_EQ(p->last_end, "exit status 0") << p->name();
+}
+
+TEST_F(House, AKilledProcessComesBackAndNoDescriptorIsLeft) {
+  start();
+  run_until([this] { return peers_.queued_bytes({Role::queue, 0}) == 0; });
+  const std::size_t before = open_descriptors();
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    const int old = process(Role::queue).pid;
+    ::kill(old, SIGKILL);
+    wait_restart(Role::queue, i);
+    EXPECT_NE(process(Role::queue).pid, old);
+  }
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_THAT(process(Role::queue).last_end, HasSubstr("signal 9"));
+  EXPECT_EQ(process(Role::mailbox).restarts, 0U);
+}
+
+TEST_F(House, ThePauseBeforeARestartGrows) {
+  start();
+  std::vector<std::chrono::milliseconds> pauses;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    ::kill(process(Role::remote).pid, SIGKILL);
+    wait_restart(Role::remote, i);
+    pauses.push_back(process(Role::remote).pause);
+  }
+  EXPECT_EQ(pauses, (std::vector<std::chrono::milliseconds>{100ms, 200ms, 400ms}));
+}
+
+TEST_F(House, AProcessThatCannotStartEndsTheDaemonWithTheReason) {
+  fs::remove(root_ / "postern-queue");
+  ASSERT_TRUE(supervisor_.start());
+  run_until([this] { return finished_.has_value(); });
+  EXPECT_THAT(*finished_, HasSubstr("queue cannot start: exit status 127"));
+}
+
+TEST_F(House, AProcessThatClosesItsChannelAndStaysIsEnded) {
+  start();
+  script("postern-resolver", "close-parent\n");
+  ::kill(process(Role::resolver).pid, SIGKILL);
+  run_until([this] { return process(Role::resolver).restarts >= 2; });
+  EXPECT_THAT(process(Role::resolver).last_end, HasSubstr("closed its channel to the parent"));
+  fs::remove(root_ / "postern-resolver.script");
+  run_until([this] { return supervisor_.all_running(); });
+}
+
+struct Hostile {
+  const char* what;
+  const char* line;
+  const char* reason;
+};
+class HostileToTheParent : public House, public testing::WithParamInterface<Hostile> {};
+
+TEST_P(HostileToTheParent, IsEndedAndNamedWhileTheOthersLive) {
+  start();
+  script("postern-listener", std::string(GetParam().line) + "\n");
+  ::kill(process(Role::listener).pid, SIGKILL);
+  run_until([this] { return process(Role::listener).restarts >= 2; });
+  EXPECT_THAT(process(Role::listener).last_end, HasSubstr(GetParam().reason));
+  for (const auto& p : supervisor_.processes())
+    EXPECT_TRUE(p->row->role == Role::listener || p->restarts == 0) << p->name();
+  fs::remove(root_ / "postern-listener.script");
+}
+
+INSTANTIATE_TEST_SUITE_P(Frames, HostileToTheParent, testing::Values(
+    Hostile{"Garbage", "raw to parent hex ffffffffffffffffff", "no message has number"},
+    Hostile{"RowOfTheParent", "send stop to parent hex -", "may not send stop"},
+    Hostile{"AdminCommand", "send admin-request to parent hex 00", "may not send admin-request"},
+    Hostile{"StatusOfTheHouse", "send status-snapshot to parent hex 00", "may not send status-snapshot"},
+    Hostile{"SurplusDescriptor", "send ready to parent hex 0000000000000000 fd", "descriptors"},
+    Hostile{"Undecodable", "send peer-broken to parent hex ff", "peer-broken"},
+    Hostile{"AnswerNeverAsked", "send lmtp-connect to parent hex 00", "may not send lmtp-connect"}),
+    [](const auto& test) { return std::string(test.param.what); });
+
+TEST_F(House, AFloodOfCountersDoesNotBreakThePages) {
+  start();
+  script("postern-listener", "flood-metrics\nready-again\n");
+  ::kill(process(Role::listener).pid, SIGKILL);
+  run_until([this] { return !process(Role::listener).samples.empty(); });
+  const std::string status = status_json(supervisor_, loop_.now());
+  EXPECT_LT(status.size(), StatusSnapshot::row.max_bytes);
+  EXPECT_THAT(status, HasSubstr("\"listener\""));
+  peers_.tell_all(Role::web | Role::control, StatusSnapshot{status, ""});  // within its row, or the parent would end here
+  EXPECT_EQ(metrics_text(supervisor_).find('\x01'), std::string::npos);
+}
+
+TEST_F(House, WordsOnStandardErrorAreLoggedAndAFloodDoesNotStopTheRest) {
+  start();
+  script("postern-web", "flood-stderr 20000\n");
+  ::kill(process(Role::web).pid, SIGKILL);
+  ::kill(process(Role::queue).pid, SIGKILL);
+  wait_restart(Role::queue, 1);
+  run_until([this] { return !lines_.empty() && logged("flood 19999"); });
+}
+
+}  // namespace
+}  // namespace postern::privsep
