@@ -36,10 +36,14 @@ class Attack:
         """Gives the listener a successor that follows `lines`; returns the place in the log from where on it speaks, and its last word."""
         self.runs += 1
         word = "end-of-script-%d" % self.runs
+        pid = wait_until("a running listener", self.pid)
         with open(self.script, "w") as f:
             f.write("\n".join(lines + ("say " + word,)) + "\n")
         since = self.daemon.mark()
-        os.kill(wait_until("a running listener", self.pid), signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it had read the script of the attack before, and was ended for it again
         return since, word
 
     def pid(self):

@@ -134,7 +134,10 @@ class HostileChild {
   }
 
   void submit(const std::string& verifier, Ticket ticket) {
-    const std::string body = "Subject: from a broken listener\r\n\r\nhello\r\n";
+    // A message that nothing but its ticket could keep out.
+    const std::string body =
+        "From: attacker@example.net\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n"
+        "Subject: from a broken listener\r\n\r\nhello\r\n";
     const auto memfd = io::sealed_memfd("hostile", bytes_of(body));
     POSTERN_CHECK(memfd);
     Submission submission;
