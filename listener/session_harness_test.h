@@ -146,4 +146,21 @@ inline std::string codes(std::string_view replies) {
   return out;
 }
 
+inline constexpr std::string_view kText = "From: a@b.example\r\n\r\nhello\r\n";
+inline const std::string kOpen = "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@mx.example>\r\n";
+
+/// Brings a session into each state a command may meet.
+enum class At { connected, greeted, sender, recipient, chunks };
+inline void go_to(Harness& h, At at) {
+  h.start();
+  if (at == At::connected) return;
+  h.say("EHLO client.example\r\n");
+  if (at == At::greeted) return;
+  h.say("MAIL FROM:<a@b.example>\r\n");
+  if (at == At::sender) return;
+  h.say("RCPT TO:<bob@mx.example>\r\n");
+  if (at == At::recipient) return;
+  h.say("BDAT 3\r\nabc");
+}
+
 }  // namespace postern::listener
