@@ -5,7 +5,7 @@
 #include <array>
 #include <ctime>
 
-#include "base/text.h"
+#include "web/limits.h"
 
 namespace postern::web {
 
@@ -77,6 +77,8 @@ class MemoryStream final : public httplib::Stream {
 class HttpServer::Library final : public httplib::Server {
  public:
   Library(Pages pages, const Clock& clock) : pages_(std::move(pages)), clock_(clock) {
+    set_keep_alive_max_count(limits::kRequestsPerConnection);  // what it tells clients; Connection keeps to it
+    set_keep_alive_timeout(limits::kHeadTime.count());
     // Before the library's own routing, whose patterns are regular expressions: a page is found by its exact name.
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       route(request, response);

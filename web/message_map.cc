@@ -38,7 +38,7 @@ struct Bend {
   std::string_view path;
 };
 constexpr Bend kBends[] = {
-    {Role::listener, Role::mailbox, "M 240 210 C 330 75, 700 70, 800 130"},
+    {Role::listener, Role::mailbox, "M 195 208 C 215 60, 700 60, 800 128"},
     {Role::verifier_in, Role::resolver, "M 475 180 C 530 240, 540 320, 582 390"},
 };
 
