@@ -16,7 +16,9 @@ namespace {
 tl::unexpected<Error> lmdb_failure(const char* what, int rc) {
   const std::string words = std::string(what) + ": " + mdb_strerror(rc);
   switch (rc) {
-    case MDB_MAP_FULL: return failure("lmdb.full", words);
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT: return failure("lmdb.full", words);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_PANIC:
@@ -31,7 +33,7 @@ tl::unexpected<Error> lmdb_failure(const char* what, int rc) {
     case MDB_TXN_FULL:
     case EINVAL:
     case EACCES: return failure("lmdb.use", words);
-    default: return failure("lmdb.io", words);  // EIO is also how a full disk shows (a short write at commit)
+    default: return failure("lmdb.io", words);  // EIO may also be a full disk: a short write at commit
   }
 }
 

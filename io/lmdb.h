@@ -2,7 +2,7 @@
 ///
 /// One process opens an environment and it never forks with it open. One write transaction at a time; read transactions must end
 /// before the loop sleeps (an old one pins pages and the file grows). commit() returns only when the disk has it.
-/// Errors of all calls: "lmdb.full" (the map is full: abort, then grow() or refuse), "lmdb.io" (treat as not stored),
+/// Errors of all calls: "lmdb.full" (the map or the disk: abort, then grow() or refuse), "lmdb.io" (treat as not stored),
 /// "lmdb.corrupt", "lmdb.use".
 #pragma once
 

@@ -193,6 +193,7 @@ class Engine {
   bool stopping_ = false;
   std::size_t flights_ = 0;
   WallTime commit_again_{};                   // after a failure: not before
+  Error commit_failure_;                       // why, for those answered meanwhile
   std::unordered_map<Number, Fresh> fresh_;
   std::deque<Number> fresh_order_;
   std::uint64_t fresh_bytes_ = 0;

@@ -277,7 +277,7 @@ bool Engine::commit() {
     return left > 0;
   }
   const auto began = clock_.steady();
-  Result<void> stored = paused ? Result<void>(failure("spool.io", "the last commit failed a moment ago")) : write(accepts, prepared);
+  Result<void> stored = paused ? Result<void>(tl::unexpected<Error>(commit_failure_)) : write(accepts, prepared);
   if (!stored && stored.error().code == "spool.full") {
     if (const auto grown = spool_.grow(); grown && *grown) stored = write(accepts, prepared);
   }
@@ -296,7 +296,10 @@ bool Engine::commit() {
     // Results must not be lost for want of room for new mail.
     if (!paused && !prepared.empty()) stored = write(accepts, prepared);
     if (!stored) {
-      if (!paused) commit_again_ = clock_.now() + kCommitPause;
+      if (!paused) {
+        commit_again_ = clock_.now() + kCommitPause;
+        commit_failure_ = {stored.error().code, "the last commit failed a moment ago: " + stored.error().message};
+      }
       return left > 0;
     }
   }

@@ -171,6 +171,21 @@ TEST(Engine, AResultSurvivesAFailedCommit) {
   EXPECT_EQ(h.courier.remote.size(), 1U) << "it is not delivered twice for that";
 }
 
+TEST(Engine, SaysWhyWhileItWaitsAfterAFailedCommit) {
+  for (const auto& [code, reply] : {std::pair{"spool.io", 451}, std::pair{"spool.full", 452}}) {
+    House h;
+    h.send({"bob@example.net"});
+    h.turn();
+    h.spool.fail_commit = code;
+    h.courier.remote.at(0).done(result({outcome(250, "2.0.0")}));
+    h.turn();  // the result could not be stored: no commit is tried for a moment
+    h.send({"bob@example.net"});
+    h.turn();
+    ASSERT_EQ(h.answers.size(), 2U);
+    EXPECT_EQ(h.answers[1].code, reply) << code;
+  }
+}
+
 TEST(Engine, RefusesWhileThereIsNoRoom) {
   House h;
   h.engine->set_accepting(false);
