@@ -24,8 +24,8 @@ DAY = datetime.timedelta(days=1)
 class Certificate:
     """A certificate with its key; `issuer` None: self-signed."""
 
-    def __init__(self, name, issuer=None, ca=False, names=None, days=(-1, 30)):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name, issuer=None, ca=False, names=None, days=(-1, 30), key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.issuer = issuer
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signer = issuer or self
