@@ -63,26 +63,48 @@ Result<void> check_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t l
   return {};
 }
 
-Result<MappedBody> MappedBody::map(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+namespace {
+
+Result<void> read_all(const Fd& fd, std::byte* out, std::size_t size) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::pread(fd.get(), out + done, size - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_error("pread");
+    if (got == 0) return failure("memfd.io", "shorter than its size");
+    done += static_cast<std::size_t>(got);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<SealedBody> SealedBody::open(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
   TRY(check_sealed(fd, announced, limit));
-  MappedBody body;
-  if (announced == 0) return body;  // mmap refuses a length of nothing
-  void* at = ::mmap(nullptr, announced, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (at == MAP_FAILED) return failure("memfd.map", std::string("mmap: ") + std::strerror(errno));
-  body.data_ = static_cast<const std::byte*>(at);
+  SealedBody body;
+  if (announced < kCopiedBodyBytes) {
+    body.copy_.reset(new std::byte[announced]);  // not zeroed first, as make_unique would
+    TRY(read_all(fd, body.copy_.get(), announced));
+    body.data_ = body.copy_.get();
+  } else {
+    void* at = ::mmap(nullptr, announced, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (at == MAP_FAILED) return failure("memfd.map", std::string("mmap: ") + std::strerror(errno));
+    body.data_ = static_cast<const std::byte*>(at);
+  }
   body.size_ = announced;
   return body;
 }
 
-MappedBody::~MappedBody() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+void SealedBody::drop() noexcept {
+  if (data_ != nullptr && copy_ == nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedBody& MappedBody::operator=(MappedBody&& other) noexcept {
+SealedBody& SealedBody::operator=(SealedBody&& other) noexcept {
   if (this != &other) {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    drop();
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    copy_ = std::move(other.copy_);
   }
   return *this;
 }
@@ -90,14 +112,7 @@ MappedBody& MappedBody::operator=(MappedBody&& other) noexcept {
 Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
   TRY(check_sealed(fd, announced, limit));
   Bytes out(announced);
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t got = ::pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return io_error("pread");
-    if (got == 0) return failure("memfd.io", "shorter than its size");
-    done += static_cast<std::size_t>(got);
-  }
+  TRY(read_all(fd, out.data(), out.size()));
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "base/bytes.h"
@@ -36,26 +37,32 @@ Result<Fd> sealed_memfd(const char* name, ByteView data);
 /// Errors: "memfd.unsealed", "memfd.size".
 Result<void> check_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
 
-/// A sealed body, mapped read-only. The mapping lives as long as this, whatever becomes of the descriptor.
-class MappedBody {
+/// Below this a copy is cheaper than a mapping, whose end costs every processor a flush of its page table cache (measured).
+inline constexpr std::size_t kCopiedBodyBytes = 128 * 1024;
+
+/// A sealed body's bytes: copied when it is small, else mapped read-only. They live as long as this, whatever becomes of the descriptor.
+class SealedBody {
  public:
-  MappedBody() = default;  ///< no bytes
-  /// check_sealed() first. Errors: its own, "memfd.map".
-  static Result<MappedBody> map(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
-  ~MappedBody();
-  MappedBody(MappedBody&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-  MappedBody& operator=(MappedBody&& other) noexcept;
+  SealedBody() = default;  ///< no bytes
+  /// check_sealed() first. Errors: its own, "memfd.map", "memfd.io".
+  static Result<SealedBody> open(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
+  ~SealedBody() { drop(); }
+  SealedBody(SealedBody&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), copy_(std::move(other.copy_)) {}
+  SealedBody& operator=(SealedBody&& other) noexcept;
 
   ByteView bytes() const { return {data_, size_}; }  ///< valid while this body lives
   std::size_t size() const { return size_; }
 
  private:
+  void drop() noexcept;
+
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::unique_ptr<std::byte[]> copy_;  // of a small one
 };
 
-/// The whole of a checked body, copied: cheaper than a mapping below some 64 KiB. Errors: those of check_sealed(), "memfd.io".
+/// The whole of a checked body, copied. Errors: those of check_sealed(), "memfd.io".
 Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
 
 }  // namespace postern::io

@@ -16,9 +16,9 @@ TEST(Memfd, SealedBodyIsReadBackAndCannotBeChanged) {
   EXPECT_EQ(writer->size(), 25U);
   const auto fd = std::move(*writer).seal();
   ASSERT_TRUE(fd);
-  const auto mapped = MappedBody::map(*fd, 25, 100);
-  ASSERT_TRUE(mapped);
-  EXPECT_EQ(text_of(mapped->bytes()), "From: a@example\r\n\r\nbody\r\n");
+  const auto opened = SealedBody::open(*fd, 25, 100);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(text_of(opened->bytes()), "From: a@example\r\n\r\nbody\r\n");
   EXPECT_EQ(text_of(*read_sealed(*fd, 25, 100)), "From: a@example\r\n\r\nbody\r\n");
   EXPECT_LT(::pwrite(fd->get(), "x", 1, 0), 0);
   EXPECT_NE(::ftruncate(fd->get(), 0), 0);
@@ -27,20 +27,26 @@ TEST(Memfd, SealedBodyIsReadBackAndCannotBeChanged) {
 TEST(Memfd, EmptyBodyIsABody) {
   const auto fd = sealed_memfd("test", {});
   ASSERT_TRUE(fd);
-  const auto mapped = MappedBody::map(*fd, 0, 0);
-  ASSERT_TRUE(mapped);
-  EXPECT_TRUE(mapped->bytes().empty());
+  const auto opened = SealedBody::open(*fd, 0, 0);
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(opened->bytes().empty());
   EXPECT_TRUE(read_sealed(*fd, 0, 0)->empty());
 }
 
-TEST(Memfd, MappingOutlivesItsDescriptor) {
-  MappedBody body;
-  {
-    const auto fd = sealed_memfd("test", bytes_of("kept"));
-    ASSERT_TRUE(fd);
-    body = *MappedBody::map(*fd, 4, 4);
+TEST(Memfd, BytesOutliveTheirDescriptor) {
+  for (const std::size_t size : {std::size_t{4}, kCopiedBodyBytes - 1, kCopiedBodyBytes, 3 * kCopiedBodyBytes}) {
+    const std::string text(size, 'k');
+    SealedBody body;
+    {
+      const auto fd = sealed_memfd("test", bytes_of(text));
+      ASSERT_TRUE(fd);
+      body = *SealedBody::open(*fd, size, size);
+    }
+    EXPECT_EQ(text_of(body.bytes()), text);
+    const SealedBody moved = std::move(body);
+    EXPECT_EQ(text_of(moved.bytes()), text);
+    EXPECT_EQ(body.size(), 0U);  // NOLINT(bugprone-use-after-move): what a moved one is
   }
-  EXPECT_EQ(text_of(body.bytes()), "kept");
 }
 
 TEST(Memfd, SizeMustBeTheAnnouncedOneAndWithinTheLimit) {
@@ -59,7 +65,7 @@ TEST(Memfd, WhatIsNotSealedEnoughIsRefused) {
     ASSERT_EQ(::write(fd.get(), "12345", 5), 5);
     ASSERT_EQ(::fcntl(fd.get(), F_ADD_SEALS, seals), 0);
     EXPECT_EQ(check_sealed(fd, 5, 5).error().code, "memfd.unsealed") << seals;
-    EXPECT_FALSE(MappedBody::map(fd, 5, 5)) << seals;
+    EXPECT_FALSE(SealedBody::open(fd, 5, 5)) << seals;
     EXPECT_FALSE(read_sealed(fd, 5, 5)) << seals;
   }
 }

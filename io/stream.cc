@@ -46,7 +46,8 @@ void StreamState::apply_interest() {
   if (connecting) {
     wanted = UV_WRITABLE;
   } else {
-    if (lingering || (!ended && !paused)) wanted |= UV_READABLE;
+    const bool reading = !paused || ((watched & UV_READABLE) != 0 && !more_waits);
+    if (lingering || (!ended && reading)) wanted |= UV_READABLE;
     if (blocked) wanted |= UV_WRITABLE;
   }
   if (wanted == watched) return;  // each change costs two system calls
@@ -68,6 +69,7 @@ void StreamState::on_ready(int status, int events) {
   if ((events & UV_READABLE) != 0) {
     if (lingering) linger();
     else if (!ended && !paused) read_some();
+    else if (!ended && status >= 0) more_waits = true;  // only now is the pause worth a system call
     else if (status < 0) end(End::reset, "connection error");
   }
   apply_interest();
@@ -213,6 +215,7 @@ void TcpStream::pause_reading() {
 void TcpStream::resume_reading() {
   if (!state_->paused) return;
   state_->paused = false;
+  state_->more_waits = false;
   if (state_->tls != StreamState::Tls::none) {  // a record may wait inside TLS, where no event will tell of it
     state_->drive_wanted = true;
     state_->end_of_turn.arm();

@@ -100,6 +100,7 @@ struct StreamState {
   bool closing = false;
   bool connecting = false;
   bool paused = false;
+  bool more_waits = false;            ///< bytes came while paused: the event is off until reading resumes
   bool ended = false;          ///< on_end was called, or would have been
   bool broken = false;         ///< nothing can be sent any more
   bool blocked = false;        ///< the kernel took no more

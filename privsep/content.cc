@@ -4,20 +4,15 @@ namespace postern::privsep {
 
 Result<std::shared_ptr<const AssembledContent>> AssembledContent::open(const Content& content, const Fd& body, std::uint64_t limit) {
   std::shared_ptr<AssembledContent> made(new AssembledContent());  // the constructor is private
-  if (content.size < limits::kContentMapBytes) {
-    TRY_ASSIGN(made->small_, io::read_sealed(body, content.size, limit));
-    TRY(made->arrange(content, text_of(made->small_)));
-  } else {
-    TRY_ASSIGN(made->large_, io::MappedBody::map(body, content.size, limit));
-    TRY(made->arrange(content, text_of(made->large_.bytes())));
-  }
+  TRY_ASSIGN(made->sealed_, io::SealedBody::open(body, content.size, limit));
+  TRY(made->arrange(content, text_of(made->sealed_.bytes())));
   return std::shared_ptr<const AssembledContent>(std::move(made));
 }
 
 Result<std::shared_ptr<const AssembledContent>> AssembledContent::of(const Content& content, Bytes body) {
   std::shared_ptr<AssembledContent> made(new AssembledContent());
-  made->small_ = std::move(body);
-  TRY(made->arrange(content, text_of(made->small_)));
+  made->copy_ = std::move(body);
+  TRY(made->arrange(content, text_of(made->copy_)));
   return std::shared_ptr<const AssembledContent>(std::move(made));
 }
 

@@ -21,7 +21,6 @@ namespace postern::privsep {
 namespace limits {
 inline constexpr std::size_t kContentPrefixBytes = 512 * 1024;  ///< of our own fields; ours
 inline constexpr std::size_t kContentCuts = 1000;               ///< stretches left out; ours
-inline constexpr std::size_t kContentMapBytes = 64 * 1024;      ///< from here on a mapping is cheaper than a copy (measured)
 }  // namespace limits
 
 class AssembledContent {
@@ -44,8 +43,8 @@ class AssembledContent {
   Result<void> arrange(const Content& content, std::string_view body);
 
   std::string prefix_;
-  Bytes small_;
-  io::MappedBody large_;
+  Bytes copy_;            // of(): what was in memory
+  io::SealedBody sealed_;  // open()
   std::vector<std::string_view> pieces_;
   std::uint64_t size_ = 0;
 };

@@ -17,7 +17,7 @@ struct VerifierService::Work {
   SpoolRequest request;
   Reply<Submission> reply;
   Fd body;
-  io::MappedBody bytes;
+  io::SealedBody bytes;
 };
 
 VerifierService::VerifierService(Child& child)
@@ -61,12 +61,12 @@ void VerifierService::on(const Submission& submission, Reply<Submission> reply, 
                                           .reply = reply, .body = std::move(body), .bytes = {}});
   ++running_;
   if (auto refusal = refuse_tickets(submission.envelope)) return answer(work, *refusal);
-  auto mapped = io::MappedBody::map(work->body, submission.content.size, rules_.max_size);
-  if (!mapped) {
-    child_.log.error("a body is refused", {{"id", submission.envelope.id}, {"why", mapped.error().message}});
+  auto opened = io::SealedBody::open(work->body, submission.content.size, rules_.max_size);
+  if (!opened) {
+    child_.log.error("a body is refused", {{"id", submission.envelope.id}, {"why", opened.error().message}});
     return answer(work, kTryLater);
   }
-  work->bytes = *std::move(mapped);
+  work->bytes = *std::move(opened);
   judge(std::move(work));
 }
 

@@ -12,15 +12,8 @@ Result<MessageBytesPtr> MessageBytes::open(const privsep::Content& content, cons
   std::shared_ptr<MessageBytes> message(new MessageBytes());  // the constructor is private
   if (content.prefix.size() > limits::kPrefixBytes) return failure("content.prefix", "the fields in front are too long");
   message->prefix_ = content.prefix;
-  std::string_view body;
-  if (content.size >= limits::kMapBytes) {
-    TRY_ASSIGN(message->map_, io::MappedBody::map(fd, content.size, limit));
-    body = text_of(message->map_.bytes());
-  } else {
-    TRY_ASSIGN(message->copy_, io::read_sealed(fd, content.size, limit));
-    body = text_of(message->copy_);
-  }
-  TRY(message->set_pieces(body, content.cuts));
+  TRY_ASSIGN(message->sealed_, io::SealedBody::open(fd, content.size, limit));
+  TRY(message->set_pieces(text_of(message->sealed_.bytes()), content.cuts));
   return MessageBytesPtr(std::move(message));
 }
 

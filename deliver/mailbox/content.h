@@ -42,7 +42,7 @@ class MessageBytes {
 
   std::string prefix_;
   Bytes copy_;
-  io::MappedBody map_;
+  io::SealedBody sealed_;
   std::vector<std::string_view> pieces_;
   std::uint64_t size_ = 0;
 };

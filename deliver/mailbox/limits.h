@@ -41,7 +41,6 @@ inline constexpr std::uint64_t kMessageBytes = std::uint64_t{1} << 30;  ///< of 
                                                            ///< lowering that does not strand what was accepted before
 inline constexpr std::size_t kCuts = 1000;                 ///< stretches left out of a body; ours
 inline constexpr std::size_t kPrefixBytes = 512 * 1024;    ///< of the fields put in front of a body; ours
-inline constexpr std::size_t kMapBytes = 64 * 1024;        ///< from this size a body is mapped, below it is copied
 
 // -- Maildir --
 inline constexpr std::size_t kMaildirBatch = 256;          ///< messages that share the syncs of their folders; ours
