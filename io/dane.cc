@@ -16,7 +16,7 @@ namespace {
 
 using mail::dns::Tlsa;
 
-constexpr std::uint8_t kTrustAnchor = 2, kEndEntity = 3;
+constexpr std::uint8_t kEndEntity = 3;
 constexpr std::uint8_t kFull = 0, kSha256 = 1;
 constexpr std::uint8_t kCertificate = 0;
 

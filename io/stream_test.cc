@@ -323,7 +323,7 @@ TEST_F(TlsStreams, WritesDuringTheHandshakeWaitForItsEnd) {
 
 TEST_F(TlsStreams, ClearTextBehindStartTlsIsDroppedAndCounted) {
   connect();
-  server.act_data = [this](Peer& p) {
+  server.act_data = [](Peer& p) {
     p.act_data = nullptr;
     p.stream.pause_reading();
   };

@@ -19,7 +19,6 @@ std::size_t open_descriptors() {
 }
 
 constexpr From kListener{Role::listener, 0};
-constexpr From kQueue{Role::queue, 0};
 
 /// A mailbox that answers what it is asked, or keeps the questions.
 class Mailbox {

@@ -81,7 +81,7 @@ void Verifier::choose() {
   if (open.size() <= limits::kDkimSignatures) return;
   std::string from;
   for (const FieldView* field : message_->header().all("From")) from += text::to_lower(field->value);
-  std::ranges::stable_partition(open, [&](const Item* item) { return from.find(item->signature->domain) != std::string::npos; });
+  std::stable_partition(open.begin(), open.end(), [&](const Item* item) { return from.find(item->signature->domain) != std::string::npos; });
   for (std::size_t i = limits::kDkimSignatures; i < open.size(); ++i)
     open[i]->check = Check{.outcome = Outcome::policy, .reason = "more signatures than are checked"};
 }

@@ -41,5 +41,5 @@ peer_ready() {
 # W5 (own store): what was accepted and is no longer in the queue lies in the mailbox, by the order of the two commits.
 peer_delivered() {
   [ "$WL" = W5 ] || { maildir_count; return; }
-  "$POSTERN/posternctl" mail folders benchmail@local.test --json --socket "$D/run/control.sock" | python3 -c 'import json,sys; a=json.load(sys.stdin); f=a["folders"] if isinstance(a,dict) else a; print(sum(x.get("messages",0) for x in f))'
+  "$POSTERN/posternctl" mail folders benchmail@local.test --json --socket "$D/run/control.sock" | grep -oE '"messages": *[0-9]+' | awk -F: '{n += $2} END {print n + 0}'
 }
