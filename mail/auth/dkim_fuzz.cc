@@ -29,5 +29,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& question : questions)
       facts.add(question, {.status = mail::dns::Status::found, .records = {mail::dns::Text{std::string(kKey)}}, .canonical_name = {}});
   }
-  POSTERN_CHECK(!"asked twice");
+  POSTERN_CHECK(false && "asked twice");
 }
