@@ -146,7 +146,7 @@ TEST(Store, ListsByDateInPages) {
   const auto account = house.add_account("b@example.org");
   const auto neighbour = house.add_account("c@example.org");
   const auto bytes = message_of(kMessage);
-  for (const std::uint64_t second : {5, 1, 4, 2, 3}) {
+  for (const std::uint64_t second : {5U, 1U, 4U, 2U, 3U}) {
     ASSERT_EQ(deliver_one(house, incoming(account, second, bytes)), Stored::stored);
     ASSERT_EQ(deliver_one(house, incoming(neighbour, second, bytes)), Stored::stored);
   }

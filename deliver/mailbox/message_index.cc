@@ -28,8 +28,8 @@ std::string field_text(const mail::HeaderBlockView& header, std::string_view nam
 }
 
 bool contains(std::string_view text, std::string_view part) {
-  return std::ranges::search(text, part, [](char a, char b) { return text::lower(a) == text::lower(b); }).begin() != text.end() ||
-         part.empty();
+  const auto same = [](char a, char b) { return text::lower(a) == text::lower(b); };
+  return part.empty() || std::search(text.begin(), text.end(), part.begin(), part.end(), same) != text.end();
 }
 
 }  // namespace

@@ -89,16 +89,16 @@ class TestServer {
       const std::string stuffed = in.substr(0, end == 0 ? 0 : end + 2);
       in.erase(0, stuffed.size() + 3);
       seen = 0;
-      std::string raw;
+      std::string message;
       for (std::size_t at = 0; at < stuffed.size();) {
         if (stuffed[at] == '.') ++at;
         const std::size_t next = stuffed.find("\r\n", at);
         const std::size_t stop = next == std::string::npos ? stuffed.size() : next + 2;
-        raw.append(stuffed, at, stop - at);
+        message.append(stuffed, at, stop - at);
         at = stop;
       }
       in_data = false;
-      finish(raw);
+      finish(message);
       return true;
     }
     bool take_chunk() {

@@ -37,7 +37,7 @@ auto drive(const Judge& judge, mail::dns::Facts& facts, const Answerer& answer) 
     if (auto* verdict = std::get_if<Verdict>(&outcome)) return std::move(*verdict);
     answer(std::get<mail::dns::Questions>(outcome), facts);
   }
-  POSTERN_CHECK(!"a judge that never ends");
+  POSTERN_CHECK(false && "a judge that never ends");
   return Verdict{};
 }
 
