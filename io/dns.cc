@@ -100,8 +100,10 @@ void StubResolver::Impl::replied(Asked* asked, getdns_callback_type_t type, cons
   POSTERN_CHECK(found != in_flight.end());
   AskedPtr owned = std::move(found->second);
   in_flight.erase(found);
-  if (type == GETDNS_CALLBACK_COMPLETE && response != nullptr)
-    return finish(std::move(owned), dns_answer(response, owned->question, proof));
+  if (type == GETDNS_CALLBACK_COMPLETE && response != nullptr) {
+    Answer answer = dns_answer(response, owned->question, proof);
+    return finish(std::move(owned), std::move(answer));
+  }
   if (type == GETDNS_CALLBACK_TIMEOUT) ++stats.timed_out;
   if (owned->tries < options.tries) {
     waiting.push_front(std::move(owned));  // its turn came already

@@ -90,12 +90,12 @@ class TestServer {
       in.erase(0, stuffed.size() + 3);
       seen = 0;
       std::string message;
-      for (std::size_t at = 0; at < stuffed.size();) {
-        if (stuffed[at] == '.') ++at;
-        const std::size_t next = stuffed.find("\r\n", at);
+      for (std::size_t line = 0; line < stuffed.size();) {
+        if (stuffed[line] == '.') ++line;
+        const std::size_t next = stuffed.find("\r\n", line);
         const std::size_t stop = next == std::string::npos ? stuffed.size() : next + 2;
-        message.append(stuffed, at, stop - at);
-        at = stop;
+        message.append(stuffed, line, stop - line);
+        line = stop;
       }
       in_data = false;
       finish(message);

@@ -135,8 +135,10 @@ std::string tree(const json& root) {
       out += lines(depth, key, value.get_ref<const std::string&>());
     } else if (value.is_structured() && value.empty()) {
       out += line(depth, key, "none");
-    } else if (is_flat(value) || depth == kTreeDepth) {
+    } else if (is_flat(value)) {
       out += line(depth, key, cell(value, shown_of(key)));
+    } else if (depth == kTreeDepth) {
+      out += line(depth, key, "(deeper than is shown)");
     } else {
       out += line(depth, key, {});
       open.push_back({&value, value.begin()});

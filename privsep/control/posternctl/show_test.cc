@@ -62,6 +62,7 @@ TEST(ShowTree, DoesNotRecurseIntoADeepAnswer) {
   const auto shown = show_tree(deep);
   ASSERT_TRUE(shown);
   EXPECT_LT(shown->size(), 10'000U);
+  EXPECT_NE(shown->find("deeper than is shown"), std::string::npos);
 }
 
 TEST(ShowText, CountsAsPeopleDo) {
