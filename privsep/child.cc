@@ -158,7 +158,7 @@ int serve(Start start, const ChildMain& main) {
   sink = std::make_unique<LogToParent>(peers);
   Metrics metrics;
   crypto::SystemEntropy entropy;
-  SyncChannel signer(role, Role::signer);
+  SyncChannel signer(loop, role, Role::signer);
   const Secret ticket_key{std::string(text_of(start.child.ticket_key))};
   Child child{role, start.child.instance, loop, log, loop, entropy, config, peers, metrics, ticket_key, signer, start.files};
   const std::unique_ptr<Service> service = main.make(child);
@@ -181,6 +181,7 @@ int serve(Start start, const ChildMain& main) {
     if (!why.empty()) peers.tell(Role::parent, PeerBroken{peer.role, peer.instance, text::printable(why, 512)});
     service->peer_gone(peer);
   });
+  signer.on_breach([&](std::string_view what) { peers.tell(Role::parent, PeerBroken{Role::signer, 0, text::printable(what, 512)}); });
   for (auto& [peer, socket] : start.channels) receiver.add_peer(peer, std::move(socket));
   io::Timer metrics_timer(loop);
   metrics_timer.repeat(kMetricsPeriod, [&] {
