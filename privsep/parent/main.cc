@@ -11,6 +11,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "privsep/parent/host_name.h"
 #include "privsep/parent/ipc.h"
 #include "privsep/parent/logs.h"
 #include "privsep/parent/snapshot.h"
@@ -33,10 +34,9 @@ Result<Settings> read_settings(const std::string& file) {
   const std::string content{std::istreambuf_iterator<char>(in), {}};
   TRY_ASSIGN(Settings settings, Settings::parse(content, file));
   if (settings.get("server.host_name").empty()) {
-    char name[HOST_NAME_MAX + 1] = {};
-    if (::gethostname(name, HOST_NAME_MAX) != 0 || name[0] == '\0')
-      return failure("config", file + ": server.host_name: this machine has no name; set one");
-    settings.set("server.host_name", name);
+    const auto name = full_host_name(machine_host_name(), canonical_by_resolver);
+    if (!name) return failure("config", file + ": " + name.error().message);
+    settings.set("server.host_name", *name);
   }
   return settings;
 }
