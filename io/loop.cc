@@ -47,12 +47,14 @@ Loop::Loop() : state_(std::make_unique<LoopState>()) {
 
 Loop::~Loop() {
   LoopState& s = *state_;
+  s.ended = true;
+  // What was posted is for services that have ended: it is let go of unrun. What it held closes in the turns that follow.
+  std::exchange(s.posted, {}).clear();
   uv_close(reinterpret_cast<uv_handle_t*>(&s.prepare), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&s.spin), nullptr);
   for (SignalState& signal : s.signals) uv_close(reinterpret_cast<uv_handle_t*>(&signal.handle), nullptr);
-  constexpr int kTurns = 4;  // closing handles are freed in one; what they post needs no more
+  constexpr int kTurns = 4;  // closing handles are freed in one; what they let go of needs no more
   for (int i = 0; i < kTurns; ++i) uv_run(&s.loop, UV_RUN_NOWAIT);
-  for (const auto& fn : std::exchange(s.posted, {})) fn();
   POSTERN_CHECK(uv_loop_close(&s.loop) == 0);
 }
 
@@ -76,6 +78,7 @@ SteadyTime Loop::steady() const { return std::chrono::steady_clock::now(); }
 uv_loop_s* Loop::uv() { return &state_->loop; }
 
 void Loop::post(std::function<void()> fn) {
+  if (state_->ended) return;
   state_->posted.push_back(std::move(fn));
   state_->wake();
 }

@@ -22,7 +22,8 @@ class Deferred;
 class Loop final : public Clock {
  public:
   Loop();
-  /// Every Timer, Watch, TcpStream and Acceptor of this loop must have ended before.
+  /// Every Timer, Watch, TcpStream and Acceptor of this loop must have ended before. Functions posted and not yet run are let go of
+  /// unrun: what they would touch may be gone.
   ~Loop() override;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;

@@ -36,7 +36,10 @@ struct LoopState {
   std::vector<std::byte> read_buffer;   ///< shared by all streams: nothing is kept in it between events
   std::vector<std::byte> plain_buffer;
 
-  void wake() { uv_idle_start(&spin, [](uv_idle_t*) {}); }
+  bool ended = false;                   ///< the loop is being taken down: nothing new is run
+  void wake() {
+    if (!ended) uv_idle_start(&spin, [](uv_idle_t*) {});
+  }
   void end_of_turn();
   void run_deferred();
   bool work_left() const { return !posted.empty() || deferred != nullptr; }

@@ -76,6 +76,28 @@ TEST(Loop, ManyRoundsOfPostsLetEventsThrough) {
   EXPECT_TRUE(fired);
 }
 
+TEST(Loop, EndsWithoutRunningWhatWasPosted) {
+  int runs = 0;
+  const auto held = std::make_shared<int>(1);
+  {
+    Loop loop;
+    // Its last holder goes with it, and would post again.
+    const std::shared_ptr<void> poster(nullptr, [&](void*) { loop.post([&runs] { ++runs; }); });
+    loop.post([&runs, held, poster] { ++runs; });
+  }
+  EXPECT_EQ(runs, 0);
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+// A stream that only a posted function held ends with it, and the loop still ends whole.
+TEST(Loop, EndsAlsoWhenWhatWasPostedHoldsHandles) {
+  Loop loop;
+  auto timer = std::make_shared<Timer>(loop);
+  timer->start(10s, [] {});
+  loop.post([timer] { timer->stop(); });
+  timer.reset();
+}
+
 TEST(Loop, DeliversASignalAsAnEvent) {
   Loop loop;
   loop.on_signal(SIGUSR1, [&] { loop.stop(); });

@@ -62,6 +62,7 @@ Result<Start> receive_start() {
     TRY_ASSIGN(const FrameView frame, check_frame(std::string_view(buffer).substr(0, received->bytes), received->descriptors,
                                                   {Role::listener, Role::parent, false}));
     TRY(take_start_frame(start, frame, std::move(received->descriptor), complete));
+    if (frame.row->secret) wipe_bytes(buffer.data(), received->bytes);
   }
   return start;
 }
@@ -84,8 +85,9 @@ class LifeReceiver final : public Receiver {
       return {};
     }
     if (number == Reload::row.number) {
-      TRY_ASSIGN(const Reload row, decode<Reload>(frame.payload));
+      TRY_ASSIGN(Reload row, decode<Reload>(frame.payload));
       child_.config = Config(row.config);
+      wipe(row);
       service_.reload();
       return {};
     }
@@ -158,8 +160,9 @@ int serve(Start start, const ChildMain& main) {
   sink = std::make_unique<LogToParent>(peers);
   Metrics metrics;
   crypto::SystemEntropy entropy;
-  SyncChannel signer(role, Role::signer);
+  SyncChannel signer(loop, role, Role::signer);
   const Secret ticket_key{std::string(text_of(start.child.ticket_key))};
+  wipe(start.child);  // the configuration and the key live on where they are used
   Child child{role, start.child.instance, loop, log, loop, entropy, config, peers, metrics, ticket_key, signer, start.files};
   const std::unique_ptr<Service> service = main.make(child);
   LifeReceiver receiver(child, *service);
@@ -181,6 +184,7 @@ int serve(Start start, const ChildMain& main) {
     if (!why.empty()) peers.tell(Role::parent, PeerBroken{peer.role, peer.instance, text::printable(why, 512)});
     service->peer_gone(peer);
   });
+  signer.on_breach([&](std::string_view what) { peers.tell(Role::parent, PeerBroken{Role::signer, 0, text::printable(what, 512)}); });
   for (auto& [peer, socket] : start.channels) receiver.add_peer(peer, std::move(socket));
   io::Timer metrics_timer(loop);
   metrics_timer.repeat(kMetricsPeriod, [&] {

@@ -69,7 +69,7 @@ constexpr ConfigRow kConfigRows[] = {
     {"queue.hold_all", flag, "false", 0, 0, "", kQueue, "Accept mail and keep it until it is released."},
 
     // SMTP out.
-    {"relay.routes", texts, "[]", 0, 0, "", kRemote, "Static routes, \"DOMAIN=HOST:PORT\"; \"*=HOST:PORT\" is a smarthost. \"DOMAIN=USER:PASSWORD@HOST:PORT\" authenticates."},
+    {"relay.routes", routes, "[]", 0, 0, "", kRemote, "Static routes, \"DOMAIN=HOST:PORT\"; \"*=HOST:PORT\" is a smarthost. \"DOMAIN=USER:PASSWORD@HOST:PORT\" authenticates."},
     {"relay.max_sessions", integer, "400", 1, 10000, "", kRemote, "Connections to other servers at once."},
     {"relay.max_sessions_per_host", integer, "20", 1, 1000, "", kRemote, "Connections to one server at once."},
     {"relay.session_messages", integer, "100", 1, 10000, "", kRemote, "Messages over one connection."},

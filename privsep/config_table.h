@@ -21,6 +21,7 @@ enum class ValueKind : std::uint8_t {
   prefixes,   ///< list of CIDR networks
   texts,      ///< list of texts
   durations,  ///< list of durations
+  routes,     ///< list of static routes (static_route.h)
   path,       ///< absolute path, or empty
 };
 

@@ -1,10 +1,12 @@
 /// From the message table to a service's functions. A service has, for each row its role may receive,
 ///   void on(const M&, From, Fd)             a tell
 ///   void on(const M&, Reply<M>, From, Fd)   a request: the Reply is used once, now or later
+/// The message is the call's own; one of a secret row is overwritten when on() returns.
 /// Rows that concern the start and life of a child are handled by child.h; answers go to who asked. Forgetting one does not compile.
 #pragma once
 
 #include "privsep/peers.h"
+#include "privsep/wipe.h"
 
 namespace postern::privsep {
 
@@ -33,12 +35,13 @@ class Dispatch final : public Receiver {
 
   template <class M>
   Result<void> handle(const FrameView& frame, std::shared_ptr<Channel> channel, Fd descriptor) {
-    TRY_ASSIGN(const M message, decode<M>(frame.payload));
+    TRY_ASSIGN(M message, decode<M>(frame.payload));
     const From from = channel->peer();
     if constexpr (M::row.kind == Kind::request)
       service_.on(message, Reply<M>(channel, peers_, frame.request), from, std::move(descriptor));
     else
       service_.on(message, from, std::move(descriptor));
+    if constexpr (M::row.secret) wipe(message);
     return {};
   }
   static constexpr std::array<Handler, kNumbers> make_handlers() {

@@ -62,8 +62,9 @@ Result<void> send_frame(int socket, std::string_view frame, int descriptor) {
   for (;;) {
     if (::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return {};
     if (errno == EINTR) continue;
+    if (errno == EAGAIN) return failure("ipc.again", "the peer does not keep up");
     // ETOOMANYREFS: too many descriptors on their way; they drain as the peers read.
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS) return failure("ipc.again", "the peer does not keep up");
+    if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) return failure("ipc.later", std::strerror(errno));
     const bool gone = errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN;
     return failure(gone ? "ipc.gone" : "ipc.socket", std::strerror(errno));
   }

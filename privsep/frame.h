@@ -34,7 +34,8 @@ struct Receiving {
 /// "ipc.descriptor", "ipc.phase", "ipc.request".
 Result<FrameView> check_frame(std::string_view bytes, std::size_t descriptors, const Receiving& receiving);
 
-/// Errors: "ipc.again" (would block), "ipc.gone" (the peer has closed), "ipc.socket" (anything else). Nothing is sent in part.
+/// Errors: "ipc.again" (would block: the socket says when it is writable), "ipc.later" (the kernel has no room, which no event
+/// announces), "ipc.gone" (the peer has closed), "ipc.socket" (anything else). Nothing is sent in part.
 Result<void> send_frame(int socket, std::string_view frame, int descriptor);
 
 struct Received {

@@ -37,7 +37,7 @@ struct KeyValue {
 /// parent → child: who you are and your part of the configuration. The first frame a child reads.
 struct ChildStart {
   static constexpr Row row{.number = 0x01, .name = "child-start", .from = Role::parent, .to = kChildren, .max_bytes = kAdminBytes,
-                           .kind = Kind::tell, .phase = Phase::start, .purpose = "role, instance, uid, configuration slice"};
+                           .kind = Kind::tell, .phase = Phase::start, .purpose = "role, instance, uid, configuration slice", .secret = true};
   Role role = Role::parent;
   std::uint8_t instance = 0;
   std::uint32_t uid = 0, gid = 0;
@@ -93,7 +93,7 @@ struct Stop {
 /// parent → child: a new configuration slice, checked by the parent.
 struct Reload {
   static constexpr Row row{.number = 0x07, .name = "reload", .from = Role::parent, .to = kChildren, .max_bytes = kAdminBytes,
-                           .kind = Kind::tell, .purpose = "a new configuration slice"};
+                           .kind = Kind::tell, .purpose = "a new configuration slice", .secret = true};
   std::vector<KeyValue> config;
   void fields(auto& codec) { codec(config); }
 };
@@ -369,7 +369,7 @@ struct RemoteDelivery {
 struct AdminRequest {
   static constexpr Row row{.number = 0x40, .name = "admin-request", .from = Role::control,
                            .to = Role::parent | Role::mailbox | Role::queue | Role::signer | Role::remote, .max_bytes = kAdminBytes,
-                           .kind = Kind::request, .answer = "admin-answer", .purpose = "a command of an administrator"};
+                           .kind = Kind::request, .answer = "admin-answer", .purpose = "a command of an administrator", .secret = true};
   std::uint32_t uid = 0;
   std::string command;        ///< "account add", "queue list" …
   std::vector<KeyValue> arguments;

@@ -9,6 +9,7 @@ constexpr std::size_t kQueuedBytes = 64UL * 1024 * 1024;  // frames waiting for 
 constexpr int kFramesPerEvent = 64;                        // so that one busy peer does not starve the others
 constexpr int kDrainEvents = 256;                          // all that fits a channel's socket buffer, in the smallest frames
 constexpr std::chrono::seconds kExpiryTick{1};
+constexpr std::chrono::milliseconds kRetryPause{20};      // before the kernel is asked again whether it has room
 }  // namespace
 
 Channel::Channel(Peers& peers, Fd socket, From peer) : peers_(peers), socket_(std::move(socket)), peer_(peer) {}
@@ -24,31 +25,50 @@ void Channel::start_watching() {
   watch_->set(io::Interest::readable);
 }
 
-void Channel::send(std::string frame, int descriptor) {
+void Channel::send(const Row& row, std::uint32_t request, std::string_view payload, int descriptor) {
   if (!is_open()) return;
-  if (waiting_.empty()) {
-    const auto sent = send_frame(socket_.get(), frame, descriptor);
-    // A peer that has gone may have said something before: the reading side takes that, and closes at its end.
-    if (sent || sent.error().code == "ipc.gone") return;
-    if (sent.error().code != "ipc.again") return close("cannot be sent to: " + sent.error().message);
+  std::string frame = make_frame(row, request, payload);
+  if (!waiting_.empty()) return keep(std::move(frame), descriptor, row.secret);
+  const auto sent = send_frame(socket_.get(), frame, descriptor);
+  if (!sent && (sent.error().code == "ipc.again" || sent.error().code == "ipc.later")) {
+    keep(std::move(frame), descriptor, row.secret);
+    return is_open() ? wait_to_send(sent.error()) : void();
   }
+  if (row.secret) wipe(frame);
+  // A peer that has gone may have said something before: the reading side takes that, and closes at its end.
+  if (!sent && sent.error().code != "ipc.gone") close("cannot be sent to: " + sent.error().message);
+}
+
+void Channel::keep(std::string frame, int descriptor, bool secret) {
   if (queued_bytes_ + frame.size() > kQueuedBytes) return close("does not read what it is sent");
   queued_bytes_ += frame.size();
   // The caller keeps its descriptor, so what waits needs one of its own.
   Fd copy;
   if (descriptor >= 0) copy.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
   if (descriptor >= 0 && !copy) return close("no descriptor left to keep a frame for it");
-  waiting_.push_back({std::move(frame), std::move(copy)});
-  watch_->set(io::Interest::both);
+  waiting_.push_back({std::move(frame), std::move(copy), secret});
+}
+
+/// Until the socket takes more. Where the kernel lacks memory, or too many descriptors are on their way, the socket counts as
+/// writable all the same: then it is tried again after a pause, instead of in every turn.
+void Channel::wait_to_send(const Error& why) {
+  if (why.code != "ipc.later") return watch_->set(io::Interest::both);
+  watch_->set(io::Interest::readable);
+  if (!retry_) retry_ = std::make_unique<io::Timer>(peers_.loop());
+  retry_->start(kRetryPause, [this] {
+    const auto self = shared_from_this();  // sending may close this channel
+    if (is_open()) on_writable();
+  });
 }
 
 void Channel::on_writable() {
   while (waiting_first_ < waiting_.size()) {
     Waiting& next = waiting_[waiting_first_];
     const auto sent = send_frame(socket_.get(), next.frame, next.descriptor.get());
-    if (!sent && sent.error().code == "ipc.again") return;
+    if (!sent && (sent.error().code == "ipc.again" || sent.error().code == "ipc.later")) return wait_to_send(sent.error());
     if (!sent && sent.error().code != "ipc.gone") return close("cannot be sent to: " + sent.error().message);
     queued_bytes_ -= next.frame.size();
+    if (next.secret) wipe(next.frame);
     next = {};
     ++waiting_first_;
   }
@@ -61,7 +81,7 @@ void Channel::ask(const Row& row, std::string_view payload, int descriptor, Stea
   const std::uint32_t request = next_request_;
   next_request_ = next_request_ == UINT32_MAX ? 1 : next_request_ + 1;
   const auto self = shared_from_this();  // sending may close this channel
-  send(make_frame(row, request, payload), descriptor);
+  send(row, request, payload, descriptor);
   if (!is_open()) return peers_.answer_gone(peer_.role, std::move(answered));
   questions_.insert_or_assign(request, Question{row_named(row.answer)->number, deadline, std::move(answered)});
 }
@@ -71,19 +91,24 @@ void Channel::on_readable() {
     auto received = receive_frame(socket_.get(), peers_.buffer_);
     if (!received && received.error().code == "ipc.again") return;
     if (!received || received->bytes == 0) return close("");
-    const auto bytes = std::string_view(peers_.buffer_).substr(0, received->bytes);
-    take(bytes, *std::move(received));
+    take(*received, std::move(received->descriptor));
   }
 }
 
-void Channel::take(std::string_view bytes, Received received) {
+void Channel::take(const Received& received, Fd descriptor) {
   if (received.truncated) return close("a frame larger than any row");
+  const auto bytes = std::string_view(peers_.buffer_).substr(0, received.bytes);
   const auto frame = check_frame(bytes, received.descriptors, {peers_.self(), peer_.role, peers_.locked_});
   if (!frame) return close(frame.error().message);
-  if (frame->row->kind == Kind::answer) return answer_question(*frame, std::move(received.descriptor));
+  dispatch(*frame, std::move(descriptor));
+  if (frame->row->secret) wipe_bytes(peers_.buffer_.data(), received.bytes);
+}
+
+void Channel::dispatch(const FrameView& frame, Fd descriptor) {
+  if (frame.row->kind == Kind::answer) return answer_question(frame, std::move(descriptor));
   POSTERN_CHECK(peers_.receiver_ != nullptr);
-  const auto handled = peers_.receiver_->receive(*frame, shared_from_this(), std::move(received.descriptor));
-  if (!handled) close(std::string(frame->row->name) + ": " + handled.error().message);
+  const auto handled = peers_.receiver_->receive(frame, shared_from_this(), std::move(descriptor));
+  if (!handled) close(std::string(frame.row->name) + ": " + handled.error().message);
 }
 
 void Channel::answer_question(const FrameView& frame, Fd descriptor) {
@@ -105,7 +130,10 @@ void Channel::close(std::string_view why) {
   if (!is_open()) return;
   const auto self = shared_from_this();
   watch_.reset();
+  if (retry_) retry_->stop();
   socket_.reset();
+  for (Waiting& unsent : waiting_)
+    if (unsent.secret) wipe(unsent.frame);
   waiting_.clear();
   const std::string reason(why);
   auto questions = std::exchange(questions_, {});
@@ -124,6 +152,7 @@ Peers::~Peers() {
   for (auto& [key, channel] : std::exchange(channels_, {})) {
     channel->questions_.clear();
     channel->watch_.reset();
+    channel->retry_.reset();
     channel->socket_.reset();
   }
 }
@@ -180,7 +209,7 @@ Channel* Peers::pick(Role role) {
 
 void Peers::send(Channel& channel, const Row& row, std::uint32_t request, std::string_view payload, int descriptor) {
   POSTERN_CHECK(row.from.has(self_) && row.to.has(channel.peer().role) && payload.size() <= row.max_bytes);
-  channel.send(make_frame(row, request, payload), descriptor);
+  channel.send(row, request, payload, descriptor);
 }
 
 void Peers::ask_raw(Role to, const Row& row, std::string_view payload, int descriptor, std::chrono::milliseconds patience,

@@ -23,6 +23,7 @@
 #include "io/watch.h"
 #include "privsep/frame.h"
 #include "privsep/message_table.h"
+#include "privsep/wipe.h"
 #include "privsep/wire.h"
 
 namespace postern::privsep {
@@ -60,14 +61,18 @@ class Channel : public std::enable_shared_from_this<Channel> {
   struct Waiting {
     std::string frame;
     Fd descriptor;
+    bool secret = false;
   };
 
-  void send(std::string frame, int descriptor);
+  void send(const Row& row, std::uint32_t request, std::string_view payload, int descriptor);
+  void keep(std::string frame, int descriptor, bool secret);
+  void wait_to_send(const Error& why);
   void ask(const Row& row, std::string_view payload, int descriptor, SteadyTime deadline, Answered answered);
   void start_watching();
   void on_writable();
   void on_readable();
-  void take(std::string_view bytes, Received received);
+  void take(const Received& received, Fd descriptor);
+  void dispatch(const FrameView& frame, Fd descriptor);
   void answer_question(const FrameView& frame, Fd descriptor);
   void close(std::string_view why);
 
@@ -75,6 +80,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Fd socket_;
   From peer_;
   std::unique_ptr<io::Watch> watch_;
+  std::unique_ptr<io::Timer> retry_;  // made when the kernel has no room for what is sent
   std::vector<Waiting> waiting_;      // frames the socket did not take yet, in order
   std::size_t waiting_first_ = 0;
   std::size_t queued_bytes_ = 0;
@@ -130,20 +136,19 @@ class Peers {
     static_assert(M::row.kind == Kind::tell);
     Channel* channel = pick(to);
     if (channel == nullptr) return false;
-    send(*channel, M::row, 0, encode(message), descriptor);
+    send_message(*channel, 0, message, descriptor);
     return true;
   }
   /// Sends to every instance of every role in `to` that has a channel.
   template <class M>
   void tell_all(Roles to, const M& message) {
     static_assert(M::row.kind == Kind::tell);
-    const std::string payload = encode(message);
-    for (const auto& channel : channels_to(to)) send(*channel, M::row, 0, payload, -1);
+    for (const auto& channel : channels_to(to)) send_message(*channel, 0, message, -1);
   }
   template <class M>
   void tell_one(From to, const M& message, int descriptor = -1) {
     static_assert(M::row.kind == Kind::tell);
-    if (Channel* channel = find(to)) send(*channel, M::row, 0, encode(message), descriptor);
+    if (Channel* channel = find(to)) send_message(*channel, 0, message, descriptor);
   }
 
   /// Asks; `done(Result<A>, Fd)` is called exactly once, later, on this thread. Errors: "ipc.gone" (no such peer, or it went away),
@@ -151,14 +156,17 @@ class Peers {
   template <class A, class M, class Done>
   void ask(Role to, const M& message, int descriptor, std::chrono::milliseconds patience, Done done) {
     static_assert(M::row.kind == Kind::request && M::row.answer == A::row.name);
-    ask_raw(to, M::row, encode(message), descriptor, patience, [done = std::move(done)](Result<std::string_view> payload, Fd fd) mutable {
+    std::string asked = encode(message);
+    ask_raw(to, M::row, asked, descriptor, patience, [done = std::move(done)](Result<std::string_view> payload, Fd fd) mutable {
       Result<A> answer = payload ? decode<A>(*payload) : Result<A>(tl::unexpected<Error>(payload.error()));
       const Result<void> well_formed = !payload || answer ? Result<void>() : Result<void>(tl::unexpected<Error>(answer.error()));
       done(std::move(answer), std::move(fd));
       return well_formed;
     });
+    if constexpr (M::row.secret) wipe(asked);
   }
 
+  std::string_view receive_buffer() const { return buffer_; }  ///< what was received last, for tests
   io::Loop& loop() { return loop_; }
   Role self() const { return self_; }
 
@@ -167,6 +175,12 @@ class Peers {
 
  private:
   friend class Channel;
+  template <class M>
+  void send_message(Channel& channel, std::uint32_t request, const M& message, int descriptor) {
+    std::string payload = encode(message);
+    send(channel, M::row, request, payload, descriptor);
+    if constexpr (M::row.secret) wipe(payload);
+  }
   Channel* pick(Role role);
   Channel* find(From peer);
   std::vector<std::shared_ptr<Channel>> channels_to(Roles roles);  // a list of its own: sending may close one

@@ -33,6 +33,7 @@ struct Row {
   std::string_view answer = {};  ///< for a request: the name of the row that answers it
   Phase phase = Phase::running;
   std::string_view purpose = {};  ///< one line, for people
+  bool secret = false;            ///< carries keys or passwords: overwritten in memory once it was sent, and once it was handled
 };
 
 }  // namespace postern::privsep

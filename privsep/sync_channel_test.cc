@@ -29,7 +29,15 @@ class Sync : public testing::Test {
     return channel_.ask<TlsSignature>(TlsSign{to_bytes("key"), TlsSign::Operation::ecdsa, to_bytes("digest")}, patience);
   }
 
-  SyncChannel channel_{Role::listener, Role::signer};
+  std::size_t questions_received() {
+    std::size_t count = 0;
+    std::string buffer;
+    while (receive_frame(signer_.get(), buffer)) ++count;
+    return count;
+  }
+
+  FakeClock clock_;
+  SyncChannel channel_{clock_, Role::listener, Role::signer};
   Fd signer_;
 };
 
@@ -57,14 +65,64 @@ TEST_F(Sync, SilenceIsATimeoutAndTheLateAnswerIsSkipped) {
   EXPECT_EQ(text_of(answer->signature), "right");
 }
 
+// The questions that reached the peer: those that failed at once were not sent.
+TEST_F(Sync, AfterATimeoutNobodyWaitsUntilTheQuietTimeIsOver) {
+  ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ask(10s).error().code, "ipc.timeout");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+  EXPECT_EQ(questions_received(), 1U);
+  clock_.advance(SyncChannel::kQuiet - 1ms);
+  EXPECT_EQ(ask(10s).error().code, "ipc.timeout");
+  EXPECT_EQ(questions_received(), 0U);
+}
+
+TEST_F(Sync, AfterTheQuietTimeOneProbeIsMadeWithLittlePatience) {
+  ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  clock_.advance(SyncChannel::kQuiet);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask(600s).error().code, "ipc.timeout");
+  EXPECT_GE(std::chrono::steady_clock::now() - began, SyncChannel::kProbePatience);
+  EXPECT_EQ(ask(600s).error().code, "ipc.timeout");  // quiet again
+  EXPECT_EQ(questions_received(), 2U);
+  clock_.advance(SyncChannel::kQuiet);
+  put_signature(3, "back");
+  EXPECT_TRUE(ask());
+}
+
+TEST_F(Sync, WordsOfASilentPeerThatAnswerNothingBuyItNoTime) {
+  ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  put_signature(1, "late");
+  EXPECT_EQ(ask(600s).error().code, "ipc.timeout");
+}
+
+TEST_F(Sync, APeerThatSpeaksAgainIsAskedAtOnce) {
+  ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  put_signature(1, "late");
+  put_signature(2, "right");
+  const auto answer = ask();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(text_of(answer->signature), "right");
+}
+
+TEST_F(Sync, ASuccessorIsNotTakenForSilent) {
+  ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  connect();
+  put_signature(1, "new");
+  EXPECT_TRUE(ask());
+}
+
 TEST_F(Sync, LateAnswersDoNotHoldTheCallerPastItsPatience) {
-  for (int i = 0; i < 3; ++i) ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(ask(0ms).error().code, "ipc.timeout");
+    clock_.advance(SyncChannel::kQuiet);
+  }
   for (int i = 0; i < 100; ++i) put_signature(1, "again");
   EXPECT_EQ(ask(0ms).error().code, "ipc.timeout");
 }
 
 TEST_F(Sync, WithoutAPeerItFailsAtOnce) {
-  SyncChannel lonely(Role::web, Role::signer);
+  SyncChannel lonely(clock_, Role::web, Role::signer);
   EXPECT_EQ(lonely.ask<Certificates>(CertificatesQuery{}, 10s).error().code, "ipc.gone");
 }
 
@@ -86,10 +144,15 @@ void send_raw(int socket, std::string_view frame, int descriptor = -1) { ASSERT_
 
 class SyncBreach : public Sync, public testing::WithParamInterface<Breach> {};
 
-TEST_P(SyncBreach, ClosesTheChannel) {
+TEST_P(SyncBreach, ClosesTheChannelAndIsSaid) {
+  std::vector<std::string> said;
+  channel_.on_breach([&](std::string_view what) { said.emplace_back(what); });
   GetParam().send(signer_.get());
   EXPECT_FALSE(ask());
   EXPECT_FALSE(channel_.is_open());
+  EXPECT_EQ(said.size(), 1U);
+  EXPECT_EQ(ask().error().code, "ipc.gone");
+  EXPECT_EQ(said.size(), 1U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SyncBreach, testing::Values(

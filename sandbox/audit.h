@@ -52,7 +52,7 @@ struct Observed {
 struct Expectation {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::int64_t filters = 1;  ///< at least so many: its own, and one more where the parent has one
+  std::int64_t filters = 1;  ///< at least so many: its own, its parent's, and those they were started under
   std::map<std::string, std::string, std::less<>> host_namespaces;  ///< those it must not share where it has its own
 };
 
@@ -75,6 +75,9 @@ AuditReport compare(const Policy& policy, const Expectation& expected, const Obs
 Result<Observed> observe(pid_t pid);
 /// The namespaces of this process, for Expectation::host_namespaces. Errors: "audit.read".
 Result<std::map<std::string, std::string, std::less<>>> own_namespaces();
+
+/// How many system call filters this process is under; 0 where /proc does not say.
+std::int64_t own_filters();
 
 /// observe() and compare().
 Result<AuditReport> audit(pid_t pid, const Policy& policy, const Expectation& expected);

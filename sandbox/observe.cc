@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -111,6 +112,12 @@ Result<std::map<std::string, std::string, std::less<>>> own_namespaces() {
   const Fd process(open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!process) return unreadable("/proc/self");
   return namespaces_of(process.get());
+}
+
+std::int64_t own_filters() {
+  const Fd process(open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto status = read_file(process.get(), "status");
+  return status ? std::max<std::int64_t>(parse_status(*status).filters, 0) : 0;
 }
 
 Result<AuditReport> audit(pid_t pid, const Policy& policy, const Expectation& expected) {

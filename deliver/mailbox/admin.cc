@@ -1,7 +1,5 @@
 #include "deliver/mailbox/admin.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <array>
 
@@ -38,13 +36,11 @@ Result<void> check_arguments(const Admin::Command& command, const privsep::Admin
   return {};
 }
 
-/// The password out of the request, whose copy is overwritten: the request is this frame's own and nobody reads it afterwards.
+/// The password out of the request, which is overwritten by who decoded it (Row::secret).
 std::optional<Secret> take_password(const privsep::AdminRequest& request) {
   for (const auto& argument : request.arguments) {
     if (argument.key != kPassword) continue;
-    Secret secret{std::string(argument.value)};
-    OPENSSL_cleanse(const_cast<char*>(argument.value.data()), argument.value.size());
-    return secret;
+    return Secret(std::string(argument.value));
   }
   return std::nullopt;
 }

@@ -12,30 +12,15 @@
 #include <vector>
 
 #include "base/ip.h"
-#include "base/result.h"
-#include "base/secret.h"
 #include "mail/dns.h"
 #include "privsep/envelope.h"
+#include "privsep/static_route.h"
 
 namespace postern::remote {
 
-/// The name and password of a route (RFC 4954).
-struct Login {
-  std::string user;
-  Secret password;
-};
-
-/// A row of relay.routes.
-struct StaticRoute {
-  std::string domain;                   ///< canonical; "*" for all that have no row of their own
-  std::string host;                     ///< a name or an address
-  std::uint16_t port = 0;
-  std::shared_ptr<const Login> login;   ///< null: none
-};
-
-/// "DOMAIN=HOST[:PORT]" or "DOMAIN=USER:PASSWORD@HOST[:PORT]"; HOST may be a name, 192.0.2.1 or [2001:db8::1].
-/// Errors: "route.syntax" (never quotes the password).
-Result<StaticRoute> parse_route(std::string_view text, std::uint16_t port);
+using privsep::Login;
+using privsep::StaticRoute;
+using privsep::parse_route;
 
 struct RouteQuery {
   std::string_view destination;         ///< a domain, an address literal, or "[host]:port"

@@ -40,6 +40,7 @@ void Caller::read() {
   if (got <= 0) return end();
   const std::size_t before = input_.size();
   input_.append(buffer.data(), static_cast<std::size_t>(got));
+  ::explicit_bzero(buffer.data(), static_cast<std::size_t>(got));  // as input_ below
   const auto newline = input_.find('\n', before);
   if (newline != std::string::npos) return take_line(newline);
   if (input_.size() > limits::kRequestBytes)

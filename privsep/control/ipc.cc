@@ -109,6 +109,7 @@ void ControlService::ask(AdminRequest request, const Caller::Answered& answered)
   child_.peers.ask<AdminAnswer>(*role, request, -1, limits::kPatience, [answered, role](Result<AdminAnswer> answer, Fd output) {
     answered(answer_of(std::move(answer), std::move(output), *role));
   });
+  wipe(request);  // it may hold a password, and has been sent
 }
 
 void ControlService::ended(Caller& caller) {

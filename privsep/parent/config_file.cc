@@ -11,6 +11,7 @@
 #include "io/endpoint.h"
 #include "privsep/config.h"
 #include "privsep/config_table.h"
+#include "privsep/static_route.h"
 
 namespace postern::privsep {
 
@@ -49,6 +50,7 @@ std::string expected(const ConfigRow& row) {
     case ValueKind::endpoints: return "a list of addresses with ports such as [\"192.0.2.1:25\", \"[2001:db8::1]:25\"]";
     case ValueKind::prefixes: return "a list of networks such as [\"192.0.2.0/24\"]";
     case ValueKind::texts: return "a list of texts";
+    case ValueKind::routes: return "a list of routes such as [\"example.org=192.0.2.1:25\", \"*=USER:PASSWORD@smart.example.net:587\"]";
     case ValueKind::durations: return "a list of durations such as [\"5m\", \"1h\"]";
     case ValueKind::path: return "an absolute path, or \"\"";
   }
@@ -72,6 +74,10 @@ std::optional<std::string> list_element(const ConfigRow& row, std::string_view t
     case ValueKind::durations: {
       const auto seconds = with_unit(text, kTimeUnits);
       return seconds && *seconds > 0 ? std::optional(std::to_string(*seconds)) : std::nullopt;
+    }
+    case ValueKind::routes: {
+      constexpr std::uint16_t kAnyPort = 25;  // where none is named; which one it will be is no matter here
+      return parse_route(text, kAnyPort) ? std::optional(std::string(text)) : std::nullopt;
     }
     default:
       return std::string(text);
@@ -100,7 +106,8 @@ std::optional<std::string> scalar(const ConfigRow& row, std::string_view text) {
 }
 
 bool is_list(ValueKind kind) {
-  return kind == ValueKind::endpoints || kind == ValueKind::prefixes || kind == ValueKind::texts || kind == ValueKind::durations;
+  return kind == ValueKind::endpoints || kind == ValueKind::prefixes || kind == ValueKind::texts ||
+         kind == ValueKind::durations || kind == ValueKind::routes;
 }
 
 std::optional<std::string> canonical(const ConfigRow& row, const toml::node& node) {

@@ -2,14 +2,17 @@
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
+#include "base/text.h"
 #include "io/listen.h"
 
 namespace postern::privsep {
@@ -58,7 +61,7 @@ Result<OpenedFile> control_socket(const HandedRow& row, const Settings& settings
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return system_error("start.listen", path);
-  ::unlink(path.c_str());  // of an earlier daemon; the lock on the folder says there is no other
+  ::unlink(path.c_str());  // of an earlier daemon: the lock on the state folder says that it has ended
   // Who may connect is the kernel's question: the owner and root.
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::chmod(path.c_str(), 0600) != 0 ||
       ::listen(fd.get(), 64) != 0)
@@ -73,6 +76,26 @@ Result<UserIds> find_user(const std::string& name) {
   if (entry == nullptr)
     return failure("start.user", "there is no user " + name + "; make it with: useradd --system --no-create-home --shell /usr/sbin/nologin " + name);
   return UserIds{entry->pw_uid, entry->pw_gid};
+}
+
+Result<Fd> lock_state_folder(const Settings& settings) {
+  const std::string& folder = settings.get("server.state_dir");
+  TRY(make_folders(folder, 0755));
+  const std::string path = folder + "/postern.lock";
+  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return system_error("start.lock", path);
+  char pid[24] = {};
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return system_error("start.lock", path);
+    const ssize_t length = ::pread(file.get(), pid, sizeof pid, 0);
+    const std::string_view other = text::trim(std::string_view(pid, length > 0 ? static_cast<std::size_t>(length) : 0));
+    return failure("start.lock", "server.state_dir " + folder + " is in use by another postern" +
+                                     (other.empty() ? "" : ", pid " + text::printable(other)) + "; end that one, or give this one a state_dir of its own");
+  }
+  const std::string own = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), own.data(), own.size(), 0) != static_cast<ssize_t>(own.size()))
+    return system_error("start.lock", path);
+  return file;
 }
 
 Result<std::vector<OpenedFile>> open_handed(const Settings& settings, bool privileged) {

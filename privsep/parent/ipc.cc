@@ -5,13 +5,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "privsep/parent/audit.h"
 #include "privsep/parent/logs.h"
 #include "privsep/parent/snapshot.h"
-#include "sandbox/audit.h"
-#include "sandbox/policies.h"
 
 namespace postern::privsep {
 
@@ -34,14 +32,15 @@ Result<Fd> connect_unix(const std::string& path) {
 }  // namespace
 
 ParentService::ParentService(const Log& log, LogOutput& output, Peers& peers, Settings& settings, Supervisor& supervisor,
-                             std::function<Result<void>()> reread)
-    : log_(log), output_(output), settings_(settings), supervisor_(supervisor), reread_(std::move(reread)), dispatch_(*this, peers) {}
+                             std::function<Result<void>()> reread, std::int64_t outer_filters)
+    : log_(log), output_(output), settings_(settings), supervisor_(supervisor), reread_(std::move(reread)), outer_filters_(outer_filters),
+      dispatch_(*this, peers) {}
 
 void ParentService::on(const Ready& m, From from, Fd) { supervisor_.ready(from, m); }
 
 void ParentService::on(const LogLine& m, From from, Fd) {
   const std::string name = from.instance == 0 ? std::string(name_of(from.role)) : std::string(name_of(from.role)) + "/" + std::to_string(from.instance);
-  output_.write(name, severity_of(m.severity), m.text);
+  if (supervisor_.may_log(from, m.text.size())) output_.write(name, severity_of(m.severity), m.text);
 }
 
 void ParentService::on(const MetricsReport& m, From from, Fd) { supervisor_.report(from, m.samples); }
@@ -63,45 +62,21 @@ void ParentService::on(const LmtpConnect& m, Reply<LmtpConnect> reply, From, Fd)
 
 void ParentService::on(const AdminRequest& m, Reply<AdminRequest> reply, From, Fd) {
   log_.info("administration", {{"uid", m.uid}, {"command", m.command}});
-  reply(answer(m));
+  AdminAnswer said = answer(m);
+  constexpr std::size_t kLengths = 16;  // of the two texts, as they travel
+  if (said.error.size() + said.json.size() + kLengths > AdminAnswer::row.max_bytes) said = {"the answer is longer than may be sent", ""};
+  reply(said);
 }
 
 AdminAnswer ParentService::answer(const AdminRequest& request) {
   const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
   if (request.command == "status") return {"", status_json(supervisor_, now)};
-  if (request.command == "audit") return {"", audit_json(supervisor_)};
+  if (request.command == "audit") return {"", audit_json(supervisor_, outer_filters_)};
   if (request.command == "reload") {
     if (auto done = reread_(); !done) return {text::printable(done.error().message, 2000), ""};
     return {"", R"({"reloaded":true})"};
   }
   return {"the parent knows no command " + text::printable(request.command, 100), ""};
-}
-
-std::string audit_json(const Supervisor& supervisor) {
-  nlohmann::json processes = nlohmann::json::array();
-  bool clean = true;
-  const auto host = sandbox::own_namespaces();
-  for (const auto& process : supervisor.processes()) {
-    nlohmann::json entry{{"name", process->name()}, {"pid", process->pid}, {"checks", 0}, {"differences", nlohmann::json::array()}};
-    const auto policy = sandbox::policy_for(name_of(process->row->role));
-    sandbox::Expectation expected{.uid = process->ids.uid, .gid = process->ids.gid, .filters = 1, .host_namespaces = {}};
-    if (host) expected.host_namespaces = *host;
-    if (process->state != ProcessState::running) {
-      entry["differences"].push_back("not running: " + std::string(name_of(process->state)));
-    } else if (!policy) {
-      entry["differences"].push_back(policy.error().message);
-    } else if (const auto report = sandbox::audit(process->pid, *policy, expected); !report) {
-      entry["differences"].push_back(report.error().message);
-    } else {
-      entry["checks"] = report->checks;
-      for (const std::string& difference : report->differences) entry["differences"].push_back(difference);
-    }
-    for (const std::string& layer : process->missing) entry["differences"].push_back("missing since its start: " + layer);
-    clean = clean && entry["differences"].empty();
-    processes.push_back(std::move(entry));
-  }
-  const nlohmann::json out{{"clean", clean}, {"processes", std::move(processes)}};
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace postern::privsep

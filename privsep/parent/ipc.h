@@ -10,9 +10,9 @@ class LogOutput;
 
 class ParentService {
  public:
-  /// `reread` reads the configuration file again and puts it in force, or says why not.
+  /// `reread` reads the configuration file again and puts it in force, or says why not. `outer_filters`: see audit.h.
   ParentService(const Log& log, LogOutput& output, Peers& peers, Settings& settings, Supervisor& supervisor,
-                std::function<Result<void>()> reread);
+                std::function<Result<void>()> reread, std::int64_t outer_filters);
 
   void on(const Ready& m, From from, Fd);
   void on(const LogLine& m, From from, Fd);
@@ -32,10 +32,8 @@ class ParentService {
   Settings& settings_;
   Supervisor& supervisor_;
   std::function<Result<void>()> reread_;
+  std::int64_t outer_filters_;
   Dispatch<Role::parent, ParentService> dispatch_;
 };
-
-/// Compares every running process with its policy: JSON {"clean":bool,"processes":[{"name","pid","checks","differences"}]}.
-std::string audit_json(const Supervisor& supervisor);
 
 }  // namespace postern::privsep

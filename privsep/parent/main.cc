@@ -11,9 +11,13 @@
 #include <iostream>
 #include <iterator>
 
+#include "privsep/parent/host_name.h"
 #include "privsep/parent/ipc.h"
 #include "privsep/parent/logs.h"
 #include "privsep/parent/snapshot.h"
+#include "sandbox/audit.h"
+#include "sandbox/lock.h"
+#include "sandbox/policies.h"
 
 namespace postern::privsep {
 namespace {
@@ -33,10 +37,9 @@ Result<Settings> read_settings(const std::string& file) {
   const std::string content{std::istreambuf_iterator<char>(in), {}};
   TRY_ASSIGN(Settings settings, Settings::parse(content, file));
   if (settings.get("server.host_name").empty()) {
-    char name[HOST_NAME_MAX + 1] = {};
-    if (::gethostname(name, HOST_NAME_MAX) != 0 || name[0] == '\0')
-      return failure("config", file + ": server.host_name: this machine has no name; set one");
-    settings.set("server.host_name", name);
+    const auto name = full_host_name(machine_host_name(), canonical_by_resolver);
+    if (!name) return failure("config", file + ": " + name.error().message);
+    settings.set("server.host_name", *name);
   }
   return settings;
 }
@@ -58,12 +61,25 @@ std::string needs_restart(const Settings& old, const Settings& fresh) {
   return out;
 }
 
+/// The parent's own policy: it stays root in the host's root, but for what neither it nor a child at its start ever needs. Its filter
+/// lies under every child's.
+Result<void> lock_parent() {
+  TRY_ASSIGN(const sandbox::Policy policy, sandbox::policy_for("parent"));
+  TRY(sandbox::lock(policy, {}));
+  return {};
+}
+
 int run(const Options& options, Settings settings) {
   LogOutput output(settings.get("log.format") == "json" ? LogFormat::json : LogFormat::logfmt);
   const Log log([&](Severity severity, std::string_view line) { output.write("parent", severity, line); }, Severity::info);
   if (options.unprivileged)
     log.warning("started without root: no uids, no empty roots, no namespaces of their own; the audit reports them as missing");
   ::signal(SIGPIPE, SIG_IGN);
+  const std::int64_t outer_filters = sandbox::own_filters();
+  if (auto locked = lock_parent(); !locked) {
+    log.error("cannot start", {{"why", locked.error().message}});
+    return 1;
+  }
   io::Loop loop;
   Peers peers(loop, log, Role::parent);
   peers.set_locked();
@@ -85,7 +101,7 @@ int run(const Options& options, Settings settings) {
     log.notice("configuration reloaded", {{"file", options.file}});
     return {};
   };
-  ParentService service(log, output, peers, settings, supervisor, reread);
+  ParentService service(log, output, peers, settings, supervisor, reread, outer_filters);
   peers.set_receiver(service.receiver());
   peers.set_closed([&](From peer, std::string_view why) { supervisor.breach(peer, why); });
   loop.on_signal(SIGCHLD, [&] { supervisor.child_signal(); });
@@ -97,8 +113,8 @@ int run(const Options& options, Settings settings) {
   std::string last;
   snapshots.repeat(kSnapshotPeriod, [&] {
     if (!announced && supervisor.all_running()) announced = ::sd_notify(0, "READY=1") >= 0;
+    supervisor.say_dropped_lines();
     StatusSnapshot snapshot{status_json(supervisor, loop.now()), metrics_text(supervisor)};
-    if (snapshot.status_json.size() + snapshot.metrics_text.size() + 64 > StatusSnapshot::row.max_bytes) snapshot.metrics_text.clear();
     if (snapshot.status_json == last) return;
     last = snapshot.status_json;
     peers.tell_all(Role::web | Role::control, snapshot);

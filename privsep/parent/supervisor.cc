@@ -21,6 +21,7 @@ constexpr std::chrono::milliseconds kFirstPause{50};      // before the first re
 constexpr std::chrono::seconds kHealthy{20};              // a life this long forgets the pauses before it
 constexpr std::chrono::seconds kSilent{2};                // a process that closed its channel ends by itself within this, or is ended
 constexpr std::size_t kStderrLine = 2000;
+constexpr std::size_t kEndBytes = 400;                    // how a process ended, in words; some of them its accuser's
 constexpr int kStderrReads = 32;                          // an event; more than a pipe holds, and a flood does not keep the parent
 constexpr std::size_t kSamples = 500;                     // of one process; its counters are few, and it may have been broken into
 constexpr std::size_t kLayers = 16;                       // of one lock
@@ -68,6 +69,7 @@ Supervisor::Supervisor(io::Loop& loop, const Log& log, Peers& peers, Settings& s
     : loop_(loop), log_(log), peers_(peers), settings_(settings), options_(std::move(options)), finished_(std::move(finished)), stop_timer_(loop) {}
 
 Result<void> Supervisor::start() {
+  TRY_ASSIGN(state_lock_, lock_state_folder(settings_));
   TRY_ASSIGN(files_, open_handed(settings_, options_.privileged));
   std::array<std::byte, 32> key;
   crypto::SystemEntropy().fill(key);
@@ -135,6 +137,9 @@ Result<void> Supervisor::launch(Process& process) {
   process.ended_for.clear();
   process.stop_sent = false;
   peers_.add({process.row->role, process.instance}, std::move(pair.first));
+  process.timer->start(options_.start_patience, [this, &process] {
+    end_process(process, "not ready after " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options_.start_patience).count()) + " s");
+  });
   hand_over(process);
   return {};
 }
@@ -161,22 +166,25 @@ void Supervisor::hand_over(Process& process) {
 }
 
 void Supervisor::connect_peers(Process& process) {
-  for (auto& other : processes_) {
-    const bool there = other->state == ProcessState::starting || other->state == ProcessState::running;
-    if (other.get() == &process || !there || !have_channel(process.row->role, other->row->role)) continue;
-    auto pair = make_channel_pair();
-    if (!pair) {
-      log_.error("no channel between two processes", {{"one", process.name()}, {"other", other->name()}, {"why", pair.error().message}});
-      continue;
-    }
-    peers_.tell_one({process.row->role, process.instance}, PeerChannel{other->row->role, other->instance}, pair->first.get());
-    peers_.tell_one({other->row->role, other->instance}, PeerChannel{process.row->role, process.instance}, pair->second.get());
-  }
+  for (auto& other : processes_)
+    if (other.get() != &process) connect(process, *other);
+}
+
+/// Gives both a new channel to each other, if they live, have something to say and are not parted.
+void Supervisor::connect(Process& one, Process& other) {
+  const auto there = [](const Process& p) { return p.state == ProcessState::starting || p.state == ProcessState::running; };
+  const From first{one.row->role, one.instance}, second{other.row->role, other.instance};
+  if (!there(one) || !there(other) || !have_channel(first.role, second.role) || complaints_.parted(first, second, loop_.steady())) return;
+  auto pair = make_channel_pair();
+  if (!pair) return log_.error("no channel between two processes", {{"one", one.name()}, {"other", other.name()}, {"why", pair.error().message}});
+  peers_.tell_one(first, PeerChannel{second.role, second.instance}, pair->first.get());
+  peers_.tell_one(second, PeerChannel{first.role, first.instance}, pair->second.get());
 }
 
 void Supervisor::ready(From from, const Ready& ready) {
   Process* process = find(from);
   if (process == nullptr || process->state != ProcessState::starting) return;
+  process->timer->stop();
   process->state = ProcessState::running;
   process->in_force = printable_layers(ready.in_force);
   process->missing = printable_layers(ready.missing);
@@ -217,9 +225,32 @@ void Supervisor::blocked(From from, const SyscallReport& report) {
 }
 
 void Supervisor::broken(From from, const PeerBroken& what, std::string_view reporter) {
-  Process* offender = find({what.peer, what.instance});
-  if (offender == nullptr || !have_channel(from.role, what.peer)) return;
-  end_process(*offender, "broke the message table towards " + std::string(reporter) + ": " + text::printable(what.what));
+  Process* accuser = find(from);
+  Process* accused = find({what.peer, what.instance});
+  if (accuser == nullptr || accused == nullptr || accuser == accused || !have_channel(from.role, what.peer)) return;
+  if (accused->pid <= 0 || !accused->ended_for.empty()) return;  // it has ended, or is ending
+  switch (complaints_.weigh(from, {what.peer, what.instance}, loop_.steady())) {
+    case Complaints::Verdict::end_accused:
+      return end_process(*accused, "broke the message table towards " + std::string(reporter) + ": " + text::printable(what.what));
+    case Complaints::Verdict::part:
+      log_.error("two processes are parted: one of them is broken",
+                 {{"accuser", accuser->name()}, {"accused", accused->name()}, {"what", text::printable(what.what)}});
+      return part(*accuser, *accused);
+    case Complaints::Verdict::ignore: return;
+  }
+}
+
+/// The accuser closed its end of their channel when it complained; here it is only seen to that there is a new one in the end.
+void Supervisor::part(Process& one, Process& other) {
+  const auto until = complaints_.parted_until({one.row->role, one.instance}, {other.row->role, other.instance});
+  auto& timer = partings_[std::minmax(&one, &other)];
+  if (!timer) timer = std::make_unique<io::Timer>(loop_);
+  // A millisecond more, so that the parting is over by the clock when the timer fires.
+  timer->start(std::chrono::duration_cast<std::chrono::milliseconds>(until - loop_.steady()) + std::chrono::milliseconds(1), [this, &one, &other] {
+    if (stopping_) return;
+    log_.notice("two parted processes get a new channel", {{"one", one.name()}, {"other", other.name()}});
+    connect(one, other);
+  });
 }
 
 void Supervisor::breach(From from, std::string_view what) {
@@ -253,12 +284,12 @@ void Supervisor::ended(Process& process, int status) {
   const int pid = std::exchange(process.pid, 0);  // collected: the number may soon be another's, nobody may be killed by it
   process.timer->stop();
   take_stderr(process);
-  if (!process.stderr_rest.empty()) log_.warning("words on standard error", {{"name", process.name()}, {"line", std::exchange(process.stderr_rest, {})}});
+  if (!process.stderr_rest.empty()) log_stderr(process, std::exchange(process.stderr_rest, {}));
   // Its last words may still lie in the channel.
   peers_.drain({process.row->role, process.instance});
   peers_.remove({process.row->role, process.instance});
   const bool was_starting = process.state == ProcessState::starting;
-  process.last_end = describe_end(process, status);
+  process.last_end = describe_end(process, status).substr(0, kEndBytes);
   if (died_by_filter(process, status)) ++process.seccomp_deaths;
   if (stopping_) {
     process.state = ProcessState::stopped;
@@ -301,10 +332,25 @@ void Supervisor::take_stderr(Process& process) {
     process.stderr_rest.append(buffer, static_cast<std::size_t>(got));
     for (std::size_t end; (end = process.stderr_rest.find('\n')) != std::string::npos || process.stderr_rest.size() > kStderrLine;) {
       const std::size_t length = std::min(end, kStderrLine);
-      log_.warning("words on standard error", {{"name", process.name()}, {"line", process.stderr_rest.substr(0, length)}});
+      log_stderr(process, std::string_view(process.stderr_rest).substr(0, length));
       process.stderr_rest.erase(0, length == end ? length + 1 : length);
     }
   }
+}
+
+void Supervisor::log_stderr(Process& process, std::string_view line) {
+  if (process.log_allowance.admits(line.size(), loop_.steady())) log_.warning("words on standard error", {{"name", process.name()}, {"line", line}});
+}
+
+bool Supervisor::may_log(From from, std::size_t bytes) {
+  Process* process = find(from);
+  return process == nullptr || process->log_allowance.admits(bytes, loop_.steady());
+}
+
+void Supervisor::say_dropped_lines() {
+  for (auto& process : processes_)
+    if (const std::uint64_t count = process->log_allowance.take_dropped(); count > 0)
+      log_.warning("log lines dropped: the process says too much", {{"name", process->name()}, {"count", count}});
 }
 
 void Supervisor::reload() {

@@ -1,7 +1,8 @@
 /// Starts the processes, connects them, watches them, starts them again, and stops them in order.
 ///
 /// A process that dies costs only itself: its peers get a new channel to its successor. The pause before a restart grows while it
-/// keeps dying. Only at the first start does a process that cannot start end the daemon, with the reason.
+/// keeps dying. One that hangs before it is ready is ended and started again. Only at the first start does a process that cannot
+/// start end the daemon, with the reason.
 #pragma once
 
 #include <functional>
@@ -16,8 +17,10 @@
 #include "io/loop.h"
 #include "io/timer.h"
 #include "io/watch.h"
+#include "privsep/parent/complaints.h"
 #include "privsep/parent/config_file.h"
 #include "privsep/parent/handed.h"
+#include "privsep/parent/log_allowance.h"
 #include "privsep/parent/process_table.h"
 #include "privsep/peers.h"
 
@@ -41,8 +44,9 @@ struct Process {
   bool stop_sent = false;               ///< in this life
   std::vector<std::string> in_force, missing;
   std::vector<MetricsReport::Sample> samples;
+  LogAllowance log_allowance;           ///< kept over its lives
   std::chrono::milliseconds pause{0};   ///< before the next restart
-  std::unique_ptr<io::Timer> timer;
+  std::unique_ptr<io::Timer> timer;     ///< for what it is waited for: to be ready, to end, to be started again
   std::unique_ptr<io::Watch> stderr_watch;
   Fd stderr_pipe;
   std::string stderr_rest;
@@ -53,6 +57,8 @@ struct Process {
 struct SupervisorOptions {
   std::string executables;              ///< folder of the processes' executables
   bool privileged = true;
+  /// From the start to "ready": the lock, and the recovery of a large spool. Who takes longer hangs.
+  std::chrono::milliseconds start_patience = std::chrono::minutes(2);
 };
 
 class Supervisor {
@@ -68,6 +74,9 @@ class Supervisor {
   void ready(From from, const Ready& ready);
   void report(From from, std::vector<MetricsReport::Sample> samples);
   void broken(From from, const PeerBroken& what, std::string_view reporter);
+  /// Whether a log line of that process may be written; lines that may not are counted, and said from say_dropped_lines().
+  bool may_log(From from, std::size_t bytes);
+  void say_dropped_lines();             ///< once a second
   void blocked(From from, const SyscallReport& report);
   void breach(From from, std::string_view what);  ///< a child broke the table towards the parent itself
 
@@ -81,9 +90,12 @@ class Supervisor {
   Result<int> spawn(Process& process, Fd channel);
   void hand_over(Process& process);
   void connect_peers(Process& process);
+  void connect(Process& one, Process& other);
+  void part(Process& one, Process& other);
   void ended(Process& process, int status);
   void end_process(Process& process, std::string why);
   void take_stderr(Process& process);
+  void log_stderr(Process& process, std::string_view line);
   void stop_next();
 
   io::Loop& loop_;
@@ -94,6 +106,9 @@ class Supervisor {
   std::function<void(std::string)> finished_;
   std::vector<OpenedFile> files_;
   std::vector<std::unique_ptr<Process>> processes_;  // in the order of the start
+  Fd state_lock_;          // this daemon alone uses the state folder
+  Complaints complaints_;
+  std::map<std::pair<Process*, Process*>, std::unique_ptr<io::Timer>> partings_;  // until the two are connected again
   Secret ticket_key_;
   bool started_ = false;   // every process has been running once
   bool stopping_ = false;

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "privsep/metrics.h"
+#include "privsep/parent/audit.h"
 #include "privsep/parent/ipc.h"
 #include "privsep/parent/logs.h"
 #include "privsep/parent/snapshot.h"
@@ -20,12 +22,13 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 std::size_t open_descriptors() { return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), {})); }
 
 class House : public testing::Test {
  protected:
-  House() {
+  explicit House(std::chrono::milliseconds start_patience = 60s) : start_patience_(start_patience) {
     for (const ProcessRow& row : process_rows()) fs::copy_file(POSTERN_HOSTILE_CHILD, root_ / row.executable, fs::copy_options::skip_existing);
     auto parsed = Settings::parse("[server]\nstate_dir = \"" + (root_ / "state").string() + "\"\nrun_dir = \"" + (root_ / "run").string() +
                                       "\"\nstop_grace = \"20s\"\n[smtp]\nlisten = []\n[web]\nlisten = []\n[relay]\nca_file = \"\"\n", "test");
@@ -78,6 +81,7 @@ class House : public testing::Test {
     return ::mkdtemp(pattern.data());
   }
 
+  std::chrono::milliseconds start_patience_;
   fs::path root_ = temporary_folder();
   Settings settings_;
   io::Loop loop_;
@@ -86,8 +90,8 @@ class House : public testing::Test {
   LogOutput output_{LogFormat::logfmt};
   std::optional<std::string> finished_;
   Peers peers_{loop_, log_, Role::parent};
-  Supervisor supervisor_{loop_, log_, peers_, settings_, {root_.string(), false}, [this](std::string why) { finished_ = std::move(why); }};
-  ParentService service_{log_, output_, peers_, settings_, supervisor_, [] { return Result<void>(); }};
+  Supervisor supervisor_{loop_, log_, peers_, settings_, {root_.string(), false, start_patience_}, [this](std::string why) { finished_ = std::move(why); }};
+  ParentService service_{log_, output_, peers_, settings_, supervisor_, [] { return Result<void>(); }, 0};
 };
 
 TEST_F(House, StartsAllAndStopsThemInTheReverseOrderAskingEachOnce) {
@@ -146,6 +150,64 @@ TEST_F(House, AProcessThatClosesItsChannelAndStaysIsEnded) {
   run_until([this] { return supervisor_.all_running(); });
 }
 
+struct ImpatientHouse : House {
+  ImpatientHouse() : House(4s) {}
+};
+
+TEST_F(ImpatientHouse, AProcessThatHangsBeforeItIsReadyIsEndedAndStartedAgain) {
+  start();
+  fs::rename(root_ / "postern-remote", root_ / "postern-remote.good");
+  std::ofstream(root_ / "postern-remote") << "#!/bin/sh\nexec sleep 600\n";
+  fs::permissions(root_ / "postern-remote", fs::perms::owner_all);
+  ::kill(process(Role::remote).pid, SIGKILL);
+  run_until([this] { return process(Role::remote).restarts >= 2; });
+  EXPECT_TRUE(logged("event=\"process ended by the parent\" name=remote")) << log_text();
+  EXPECT_THAT(process(Role::remote).last_end, HasSubstr("not ready after 4 s"));
+  for (const auto& p : supervisor_.processes()) EXPECT_TRUE(p->row->role == Role::remote || p->restarts == 0) << p->name();
+  fs::rename(root_ / "postern-remote.good", root_ / "postern-remote");
+  run_until([this] { return supervisor_.all_running(); });
+}
+
+TEST_F(House, ASecondDaemonOnTheSameStateFolderDoesNotStartAndSaysWhoHasIt) {
+  start();
+  Peers peers(loop_, log_, Role::parent);
+  Supervisor second(loop_, log_, peers, settings_, {root_.string(), false}, [](std::string) {});
+  const auto started = second.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, "start.lock");
+  EXPECT_THAT(started.error().message, HasSubstr("in use by another postern, pid " + std::to_string(::getpid())));
+  EXPECT_TRUE(second.processes().empty());
+}
+
+TEST_F(House, AFileOfADaemonThatHasEndedLocksNothing) {
+  fs::create_directories(root_ / "state");
+  std::ofstream(root_ / "state/postern.lock") << "1\n";
+  start();
+  std::string pid;
+  std::getline(std::ifstream(root_ / "state/postern.lock"), pid);
+  EXPECT_EQ(pid, std::to_string(::getpid()));
+}
+
+// A process that was broken into must not be able to have the others ended for ever.
+TEST_F(House, ALiarHasItsPeerEndedAFewTimesAndIsThenPartedFromIt) {
+  start();
+  script("postern-listener", "accuse mailbox 300\n");
+  ::kill(process(Role::listener).pid, SIGKILL);
+  run_until([this] { return logged("two processes are parted"); });
+  run_until([this] { return logged("two parted processes get a new channel"); });
+  EXPECT_EQ(process(Role::mailbox).restarts, Complaints::kBelieved);
+  for (const auto& p : supervisor_.processes())
+    EXPECT_TRUE(p->row->role == Role::listener || p->row->role == Role::mailbox || p->restarts == 0) << p->name();
+}
+
+TEST_F(House, AComplaintAboutSomebodyOneNeverSpeaksToIsNotHeard) {
+  start();
+  script("postern-resolver", "accuse mailbox 20\nsay accused\n");
+  ::kill(process(Role::resolver).pid, SIGKILL);
+  run_until([this] { return logged("line=accused"); });
+  EXPECT_EQ(process(Role::mailbox).restarts, 0U);
+}
+
 struct Hostile {
   const char* what;
   const char* line;
@@ -184,6 +246,77 @@ TEST_F(House, AFloodOfCountersDoesNotBreakThePages) {
   EXPECT_THAT(status, HasSubstr("\"listener\""));
   peers_.tell_all(Role::web | Role::control, StatusSnapshot{status, ""});  // within its row, or the parent would end here
   EXPECT_EQ(metrics_text(supervisor_).find('\x01'), std::string::npos);
+}
+
+TEST_F(House, AHistogramIsOneFamilyAndItsBucketsAreInOrder) {
+  start();
+  Metrics metrics;
+  for (const std::uint64_t ms : {1U, 3U, 700U}) metrics.observe_ms("delivery_ms", ms);
+  metrics.count("taken_total");
+  metrics.gauge("open_count", 4);
+  supervisor_.report({Role::mailbox, 0}, metrics.changed());
+  const std::string text = metrics_text(supervisor_);
+  EXPECT_THAT(text, HasSubstr("# TYPE postern_delivery_ms histogram\n"
+                              "postern_delivery_ms_count{process=\"mailbox\"} 3\n"
+                              "postern_delivery_ms_sum{process=\"mailbox\"} 704\n"
+                              "postern_delivery_ms_bucket{process=\"mailbox\",le=\"1\"} 1\n"
+                              "postern_delivery_ms_bucket{process=\"mailbox\",le=\"2\"} 1\n"
+                              "postern_delivery_ms_bucket{process=\"mailbox\",le=\"5\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("le=\"+Inf\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE postern_taken_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE postern_open_count gauge\n"));
+  EXPECT_THAT(text, Not(HasSubstr("postern_delivery_ms_sum counter")));
+  EXPECT_THAT(text, HasSubstr("postern_metrics_left_out 0\n"));
+}
+
+TEST_F(House, CountersThatDoNotFitAreLeftOutAndTheRestIsShown) {
+  start();
+  std::vector<MetricsReport::Sample> many;
+  for (int i = 0; i < 500; ++i) many.push_back({"flood_" + std::to_string(i), "why=\"" + std::string(400, 'x') + "\"", false, 1});
+  supervisor_.report({Role::listener, 0}, many);
+  supervisor_.report({Role::queue, 0}, {{"zebra_total", "", false, 7}, {"process_up", "", true, 9}});
+  const std::string text = metrics_text(supervisor_);
+  EXPECT_LT(text.size(), StatusSnapshot::row.max_bytes / 2);
+  EXPECT_THAT(text, HasSubstr("postern_process_up{process=\"queue\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("postern_zebra_total{process=\"queue\"} 7\n"));
+  const auto at = text.rfind("postern_metrics_left_out ");
+  ASSERT_NE(at, std::string::npos);
+  const int left_out = std::stoi(text.substr(at + 25));
+  EXPECT_GT(left_out, 400);
+  EXPECT_LT(left_out, 501);
+  EXPECT_EQ(text.find("} 9\n"), std::string::npos) << "a child may not say what only the parent says";
+}
+
+TEST_F(House, LinesPastTheAllowanceOfAProcessAreDroppedAndSaid) {
+  start();
+  constexpr std::size_t kLine = 8000;
+  std::size_t written = 0;
+  while (supervisor_.may_log({Role::listener, 0}, kLine)) ++written;
+  EXPECT_GE(written, LogAllowance::kBurstBytes / (kLine + LogAllowance::kLineBytes));
+  EXPECT_TRUE(supervisor_.may_log({Role::queue, 0}, kLine));
+  supervisor_.say_dropped_lines();
+  EXPECT_TRUE(logged("event=\"log lines dropped: the process says too much\" name=listener count=1")) << lines_.back();
+  EXPECT_THAT(metrics_text(supervisor_), HasSubstr("postern_process_log_lines_dropped_total{process=\"listener\"} 1\n"));
+}
+
+TEST_F(House, TheAuditLooksAtTheParentTooAndItsAnswerFitsItsRow) {
+  start();
+  const std::string answer = audit_json(supervisor_, 0);
+  EXPECT_LT(answer.size(), AdminAnswer::row.max_bytes);
+  // This test's process is no locked parent, and its children are no locked children: that must be seen.
+  EXPECT_THAT(answer, HasSubstr("{\"clean\":false,\"processes\":["));
+  EXPECT_THAT(answer, HasSubstr("\"name\":\"parent\",\"pid\":" + std::to_string(::getpid())));
+  EXPECT_THAT(answer, HasSubstr("Seccomp_filters: expected 1 or more"));
+  EXPECT_THAT(answer, HasSubstr("Seccomp_filters: expected 2 or more"));
+}
+
+TEST(AuditAnswer, NamesAFewDifferencesAndCountsTheRest) {
+  const std::vector<std::string> many(3000, "descriptor 7: expected a kind the policy names, found " + std::string(4000, '\x01'));
+  const auto few = bounded_differences(many);
+  ASSERT_EQ(few.size(), kAuditDifferences + 1);
+  EXPECT_EQ(few.back(), "and " + std::to_string(3000 - kAuditDifferences) + " more");
+  for (const std::string& one : few) EXPECT_LE(one.size(), kAuditDifferenceBytes);
+  EXPECT_EQ(bounded_differences({"one"}), (std::vector<std::string>{"one"}));
 }
 
 TEST_F(House, WordsOnStandardErrorAreLoggedAndAFloodDoesNotStopTheRest) {

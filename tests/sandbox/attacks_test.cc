@@ -38,7 +38,6 @@ const Exception kExceptions[] = {
     {"listener", "accept", kAllowed, "clients arrive on a socket the parent bound"},
     {"control", "accept", kAllowed, "posternctl arrives on a socket the parent bound"},
     {"web", "accept", kAllowed, "browsers arrive on a socket the parent bound"},
-    {"web", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
     {"queue", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
     {"mailbox", "clone3", refused(ENOSYS), "libc falls back to clone, whose flags the filter sees"},
 };
@@ -50,7 +49,7 @@ Expected expectation(std::string_view role, const Attack& attack) {
     if (e.role == role && e.attack == attack.name) return e.expected;
   if (attack.call == SYS_socket && std::ranges::find(kProbesSockets, role) != std::end(kProbesSockets)) return refused(EACCES);
   if (sandbox::kThisEdition == sandbox::Edition::sanitized) {  // sandbox/sanitizer.policy
-    if (attack.call == SYS_personality || (attack.call == SYS_prctl && role != "web") || attack.call == SYS_process_vm_readv) return refused(EPERM);
+    if (attack.call == SYS_personality || attack.call == SYS_prctl || attack.call == SYS_process_vm_readv) return refused(EPERM);
   }
   return attack.expected;
 }

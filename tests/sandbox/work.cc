@@ -227,11 +227,11 @@ Result<void> work(const Handed& handed) {
   TRY(loop(handed));
   if (one_of(handed.role, {"listener", "web", "control"})) TRY(accept_client(handed));
   if (one_of(handed.role, {"remote", "resolver"})) TRY(connect_out(handed));
-  if (one_of(handed.role, {"listener", "web", "queue", "mailbox"})) TRY(make_body());
+  if (one_of(handed.role, {"listener", "queue", "mailbox"})) TRY(make_body());
   if (handed.file) TRY(sync_file(handed));
   if (handed.folder) TRY(keep_file(handed));
   if (handed.role == "mailbox") TRY(use_threads());
-  if (one_of(handed.role, {"web", "queue", "mailbox"})) TRY(new_thread());
+  if (one_of(handed.role, {"queue", "mailbox"})) TRY(new_thread());
   return {};
 }
 

@@ -7,6 +7,7 @@
 //   claim-loopback-client RCPT           asks the mailbox whether 127.0.0.1 may send to RCPT, without showing a connection
 //   bend-ticket RCPT OTHER ROLE          asks for a ticket to RCPT and submits with its target changed to OTHER
 //   wait-answer                          reads until a peer answers or closes, and says what came
+//   accuse ROLE COUNT                    says COUNT times, with a pause, that ROLE broke the table
 //   say WORD                             on standard error
 //   close-parent | die STATUS | hang | ready-again | flood-stderr | flood-metrics
 // What it hears it says on standard error, which the parent logs: "answer ROLE ROW hex", "closed ROLE", "script done".
@@ -32,6 +33,7 @@ using namespace postern::privsep;
 
 constexpr int kParentFd = 3;
 constexpr int kAnswerMs = 10'000;
+constexpr int kAccusePauseMs = 20;
 
 void say(const std::string& words) { std::fprintf(stderr, "%s\n", words.c_str()); }
 
@@ -176,6 +178,13 @@ class HostileChild {
     put(Role::parent, make_frame(MetricsReport::row, 0, encode(report)));
   }
 
+  void accuse(Role role, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      put(Role::parent, make_frame(PeerBroken::row, 0, encode(PeerBroken{role, 0, "a lie"})));
+      take_one(kAccusePauseMs);
+    }
+  }
+
   void obey(const std::string& line) {
     std::istringstream words(line);
     std::string command, a, b, c, d, e;
@@ -200,6 +209,8 @@ class HostileChild {
       query(a);
     } else if (command == "bend-ticket") {
       bend_ticket(a, b, c);
+    } else if (command == "accuse") {
+      accuse(*role_named(a), static_cast<std::size_t>(std::strtoul(b.c_str(), nullptr, 10)));
     } else if (command == "say") {
       say(a);
     } else if (command == "wait-answer") {

@@ -105,5 +105,28 @@ class NameServerGone(unittest.TestCase):
         self.assertIn("spf=temperror", header(wait_message(d, ALICE, "no name server"), "Authentication-Results")[0])
 
 
+class MailCommands(unittest.TestCase):
+    def test_a_message_is_flagged_moved_and_removed_and_folders_come_and_go(self):
+        address = "alice@demo.example"
+        with Daemon(mailcheck.bin_dir) as d:
+            d.ctl("domain", "add", "demo.example")
+            d.ctl("account", "add", address)
+            with smtplib.SMTP("127.0.0.1", d.smtp_port, timeout=60) as client:
+                client.sendmail("a@good.example", [address], b"From: a@good.example\r\nSubject: to keep\r\n\r\ntext\r\n")
+            mailcheck.wait_message(d, address, "to keep")
+            uid = str(mailcheck.messages(d, address)[0]["uid"])
+            self.assertEqual(d.ctl("mail", "flag", address, uid, "--add", "seen", "--add", "flagged")["flags"], ["seen", "flagged"])
+            self.assertEqual(d.ctl("mail", "flag", address, uid, "--take", "seen")["flags"], ["flagged"])
+            self.assertIn("no flag", d.ctl("mail", "flag", address, uid, "--add", "purple", check=False).stderr)
+            d.ctl("mail", "add-folder", address, "Bills")
+            moved = str(d.ctl("mail", "move", address, uid, "Bills")["uid"])
+            self.assertEqual(mailcheck.messages(d, address), [])
+            self.assertEqual([m["flags"] for m in mailcheck.messages(d, address, "Bills")], [["flagged"]])
+            self.assertIn("not empty", d.ctl("mail", "remove-folder", address, "Bills", check=False).stderr)
+            d.ctl("mail", "remove", address, moved, "--folder", "Bills")
+            d.ctl("mail", "remove-folder", address, "Bills")
+            self.assertEqual([f["folder"] for f in d.ctl("mail", "folders", address)["folders"]], ["Inbox", "Sent", "Drafts", "Junk", "Trash"])
+
+
 if __name__ == "__main__":
     mailcheck.main()

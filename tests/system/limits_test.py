@@ -97,6 +97,33 @@ class Configuration(unittest.TestCase):
             run([mailcheck.bin_dir + "/postern", "-n", "-c", at + "/postern.toml"])
 
 
+class SecondDaemon(unittest.TestCase):
+    def test_does_not_start_on_the_same_folders_and_says_who_has_them(self):
+        with Daemon(mailcheck.bin_dir) as d:
+            d.ctl("domain", "add", "demo.example")
+            for config, where in ((d.config, "the same file"), (d.folder + "/other.toml", "another file and other ports")):
+                with self.subTest(where):
+                    if config != d.config:
+                        with open(config, "w") as f:
+                            f.write('[server]\nhost_name = "mx.demo.example"\nstate_dir = "%s/state"\nrun_dir = "%s/other"\n'
+                                    '[smtp]\nlisten = ["127.0.0.1:0"]\n[web]\nlisten = []\n' % (d.folder, d.folder))
+                    second = run([mailcheck.bin_dir + "/postern", "-c", config], check=False)
+                    self.assertEqual(second.returncode, 1, second.stderr)
+                    self.assertIn("in use by another postern, pid %d;" % d.process.pid, second.stderr)
+            # The first lives on, and its control socket is still its own.
+            self.assertEqual([row["domain"] for row in d.ctl("domain", "list")["domains"]], ["demo.example"])
+            self.assertTrue(all(p["restarts"] == 0 for p in d.status().values()))
+            with self.subTest("killed, it leaves no lock behind"):
+                pids = [p["pid"] for p in d.status().values()]
+                d.process.kill()
+                d.process.wait()
+                d.reader.join()
+                wait_until("its processes have ended with it", lambda: not any(os.path.exists("/proc/%d" % pid) for pid in pids))
+                mark = d.mark()
+                d.start()
+                d.wait_log('event="postern is up"', since=mark)
+
+
 class Shown(unittest.TestCase):
     def test_audit_policy_and_map(self):
         with Daemon(mailcheck.bin_dir) as d:
@@ -111,7 +138,9 @@ class Shown(unittest.TestCase):
         self.assertIn("recipient-query", run([ctl, "ipc"]).stdout)
         default = run([ctl, "config", "default"]).stdout
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as f:
-            f.write(default)
+            # The machine of the test may have no full name, and the server wants one.
+            self.assertIn('# host_name = ""', default)
+            f.write(default.replace('# host_name = ""', 'host_name = "mx.demo.example"'))
             f.flush()
             run([mailcheck.bin_dir + "/postern", "-n", "-c", f.name])
             run([ctl, "config", "check", f.name])

@@ -44,6 +44,7 @@ std::string values_of(const ConfigRow& row) {
     case ValueKind::endpoints: return "a list of addresses with ports";
     case ValueKind::prefixes: return "a list of networks (CIDR)";
     case ValueKind::texts: return "a list of texts";
+    case ValueKind::routes: return "a list of routes";
     case ValueKind::durations: return "a list of durations";
     case ValueKind::path: return "an absolute path, or empty";
   }
