@@ -87,17 +87,48 @@ MappedBody& MappedBody::operator=(MappedBody&& other) noexcept {
   return *this;
 }
 
-Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+Result<SharedPage> SharedPage::create(const char* name) {
+  TRY_ASSIGN(auto writer, MemfdWriter::create(name));
+  const Bytes zeros(kBytes);
+  TRY(writer.append(zeros));
+  SharedPage page;
+  page.fd_ = std::move(writer).unsealed();
+  void* at = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, page.fd_.get(), 0);
+  if (at == MAP_FAILED) return failure("memfd.map", std::string("mmap: ") + std::strerror(errno));
+  page.data_ = static_cast<char*>(at);
+  return page;
+}
+
+SharedPage::~SharedPage() {
+  if (data_ != nullptr) ::munmap(data_, kBytes);
+}
+
+SharedPage& SharedPage::operator=(SharedPage&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) ::munmap(data_, kBytes);
+    fd_ = std::move(other.fd_);
+    data_ = std::exchange(other.data_, nullptr);
+  }
+  return *this;
+}
+
+Result<ByteView> read_sealed_into(Bytes& buffer, const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
   TRY(check_sealed(fd, announced, limit));
-  Bytes out(announced);
+  if (buffer.size() < announced) buffer.resize(announced);
   std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t got = ::pread(fd.get(), out.data() + done, out.size() - done, static_cast<off_t>(done));
+  while (done < announced) {
+    const ssize_t got = ::pread(fd.get(), buffer.data() + done, announced - done, static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return io_error("pread");
     if (got == 0) return failure("memfd.io", "shorter than its size");
     done += static_cast<std::size_t>(got);
   }
+  return ByteView(buffer).first(announced);
+}
+
+Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
+  Bytes out;
+  TRY(read_sealed_into(out, fd, announced, limit));
   return out;
 }
 

@@ -22,6 +22,8 @@ class MemfdWriter {
   std::size_t size() const { return size_; }
   /// Seals the file (no write, no shrink, no growth, no further seals) and hands it over.
   Result<Fd> seal() &&;
+  /// Hands it over as it is: its holders can still change it.
+  Fd unsealed() && { return std::move(fd_); }
 
  private:
   explicit MemfdWriter(Fd fd) : fd_(std::move(fd)) {}
@@ -55,7 +57,29 @@ class MappedBody {
   std::size_t size_ = 0;
 };
 
+/// A page of memory that this process writes and others read by the descriptor, also after this process has died.
+/// Readers use pread() and believe nothing of it; they never map it.
+class SharedPage {
+ public:
+  static constexpr std::size_t kBytes = 4096;
+  SharedPage() = default;  ///< no page
+  /// `name` shows in /proc only. Errors: "memfd.io", "memfd.map".
+  static Result<SharedPage> create(const char* name);
+  ~SharedPage();
+  SharedPage(SharedPage&& other) noexcept : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)) {}
+  SharedPage& operator=(SharedPage&& other) noexcept;
+
+  int fd() const { return fd_.get(); }
+  char* data() { return data_; }  ///< kBytes of them; nullptr: no page
+
+ private:
+  Fd fd_;
+  char* data_ = nullptr;
+};
+
 /// The whole of a checked body, copied: cheaper than a mapping below some 64 KiB. Errors: those of check_sealed(), "memfd.io".
 Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
+/// The same into a buffer of the caller's, which only grows: who reads many bodies pays for memory once. Returns the body in it.
+Result<ByteView> read_sealed_into(Bytes& buffer, const Fd& fd, std::uint64_t announced, std::uint64_t limit);
 
 }  // namespace postern::io
