@@ -109,6 +109,31 @@ SealedBody& SealedBody::operator=(SealedBody&& other) noexcept {
   return *this;
 }
 
+Result<SharedPage> SharedPage::create(const char* name) {
+  TRY_ASSIGN(auto writer, MemfdWriter::create(name));
+  const Bytes zeros(kBytes);
+  TRY(writer.append(zeros));
+  SharedPage page;
+  page.fd_ = std::move(writer).unsealed();
+  void* at = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, page.fd_.get(), 0);
+  if (at == MAP_FAILED) return failure("memfd.map", std::string("mmap: ") + std::strerror(errno));
+  page.data_ = static_cast<char*>(at);
+  return page;
+}
+
+SharedPage::~SharedPage() {
+  if (data_ != nullptr) ::munmap(data_, kBytes);
+}
+
+SharedPage& SharedPage::operator=(SharedPage&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) ::munmap(data_, kBytes);
+    fd_ = std::move(other.fd_);
+    data_ = std::exchange(other.data_, nullptr);
+  }
+  return *this;
+}
+
 Result<Bytes> read_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit) {
   TRY(check_sealed(fd, announced, limit));
   Bytes out(announced);

@@ -23,6 +23,8 @@ class MemfdWriter {
   std::size_t size() const { return size_; }
   /// Seals the file (no write, no shrink, no growth, no further seals) and hands it over.
   Result<Fd> seal() &&;
+  /// Hands it over as it is: its holders can still change it.
+  Fd unsealed() && { return std::move(fd_); }
 
  private:
   explicit MemfdWriter(Fd fd) : fd_(std::move(fd)) {}
@@ -38,7 +40,7 @@ Result<Fd> sealed_memfd(const char* name, ByteView data);
 Result<void> check_sealed(const Fd& fd, std::uint64_t announced, std::uint64_t limit);
 
 /// Below this a copy is cheaper than a mapping, whose end costs every processor a flush of its page table cache (measured).
-inline constexpr std::size_t kCopiedBodyBytes = 128 * 1024;
+inline constexpr std::size_t kCopiedBodyBytes = 256UL * 1024;
 
 /// A sealed body's bytes: copied when it is small, else mapped read-only. They live as long as this, whatever becomes of the descriptor.
 class SealedBody {
@@ -60,6 +62,26 @@ class SealedBody {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::unique_ptr<std::byte[]> copy_;  // of a small one
+};
+
+/// A page of memory that this process writes and others read by the descriptor, also after this process has died.
+/// Readers use pread() and believe nothing of it; they never map it.
+class SharedPage {
+ public:
+  static constexpr std::size_t kBytes = 4096;
+  SharedPage() = default;  ///< no page
+  /// `name` shows in /proc only. Errors: "memfd.io", "memfd.map".
+  static Result<SharedPage> create(const char* name);
+  ~SharedPage();
+  SharedPage(SharedPage&& other) noexcept : fd_(std::move(other.fd_)), data_(std::exchange(other.data_, nullptr)) {}
+  SharedPage& operator=(SharedPage&& other) noexcept;
+
+  int fd() const { return fd_.get(); }
+  char* data() { return data_; }  ///< kBytes of them; nullptr: no page
+
+ private:
+  Fd fd_;
+  char* data_ = nullptr;
 };
 
 /// The whole of a checked body, copied. Errors: those of check_sealed(), "memfd.io".

@@ -47,8 +47,8 @@ void Connection::ask_recipient(std::uint32_t number, const privsep::RecipientQue
   });
 }
 
-void Connection::submit(const privsep::Submission& submission, bool outbound, Fd body) {
-  host_.backend.submit(submission, outbound, std::move(body), [self = weak_from_this()](const Result<privsep::SubmissionVerdict>& verdict) {
+void Connection::submit(const privsep::Submission& submission, bool outbound, const Fd& body) {
+  host_.backend.submit(submission, outbound, body, [self = weak_from_this()](const Result<privsep::SubmissionVerdict>& verdict) {
     if (const auto connection = self.lock(); connection && !connection->ended_) connection->session_.on_submitted(verdict);
   });
 }

@@ -17,7 +17,8 @@ class Backend {
   /// `proof`: the client's socket for one that may relay, else -1; it stays the caller's.
   virtual void ask_recipient(const privsep::RecipientQuery& query, int proof,
                              std::function<void(const Result<privsep::RecipientVerdict>&)> done) = 0;
-  virtual void submit(const privsep::Submission& submission, bool outbound, Fd body,
+  /// `body` stays the caller's. Errors of the answer: kKilledVerifier, and those of Peers::ask().
+  virtual void submit(const privsep::Submission& submission, bool outbound, const Fd& body,
                       std::function<void(const Result<privsep::SubmissionVerdict>&)> done) = 0;
 };
 
@@ -51,7 +52,7 @@ class Connection final : public io::StreamHandler, public SessionPeer, public st
   void close() override;
   void hold_input(bool hold) override;
   void ask_recipient(std::uint32_t number, const privsep::RecipientQuery& query) override;
-  void submit(const privsep::Submission& submission, bool outbound, Fd body) override;
+  void submit(const privsep::Submission& submission, bool outbound, const Fd& body) override;
 
  private:
   void end();

@@ -18,7 +18,7 @@ struct PlayedBackend final : Backend {
     verdict.tickets.push_back({.kind = privsep::TicketKind::local, .recipient = query.recipient, .target = query.recipient, .expires = {}, .mac = Bytes(16)});
     loop.post([done = std::move(done), verdict] { done(verdict); });
   }
-  void submit(const privsep::Submission& submission, bool outbound, Fd body, std::function<void(const Result<privsep::SubmissionVerdict>&)> done) override {
+  void submit(const privsep::Submission& submission, bool outbound, const Fd& body, std::function<void(const Result<privsep::SubmissionVerdict>&)> done) override {
     went_out = outbound;
     bodies.emplace_back(text_of(io::read_sealed(body, submission.content.size, 1 << 24).value()));
     answer = std::move(done);

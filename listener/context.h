@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "listener/budget.h"
 #include "listener/data_sink.h"
+#include "listener/poison.h"
 #include "privsep/config.h"
 #include "privsep/metrics.h"
 
@@ -42,7 +43,7 @@ struct Settings {
 
 struct Context {
   Context(Settings given, const Clock& its_clock, crypto::Entropy& its_entropy, const Log& its_log, privsep::Metrics& its_metrics)
-      : clock(its_clock), entropy(its_entropy), log(its_log), metrics(its_metrics), budget(given.memory_budget) {
+      : clock(its_clock), entropy(its_entropy), log(its_log), metrics(its_metrics), budget(given.memory_budget), poison(its_clock) {
     apply(std::move(given));
   }
   /// New settings: for sessions that run, too.
@@ -54,6 +55,7 @@ struct Context {
   const Log& log;
   privsep::Metrics& metrics;
   Budget budget;
+  PoisonWatch poison;
   bool accepting = true;          ///< false: the queue takes nothing now
   privsep::SmtpReply not_accepting;  ///< what MAIL is answered then
   bool has_tls = false;           ///< whether STARTTLS is offered

@@ -40,6 +40,7 @@ ListenerService::ListenerService(Child& child)
       context_(Settings::read(child.config, machine_name_), child.clock, child.entropy, child.log, child.metrics),
       acceptor_(child.loop, context_, *this),
       retry_certificates_(child.loop),
+      park_patience_(child.loop),
       dispatch_(*this, child.peers) {}
 
 Result<void> ListenerService::open() {
@@ -61,6 +62,20 @@ void ListenerService::stop(std::function<void()> done) { acceptor_.stop(std::mov
 
 void ListenerService::peer_came(From peer) {
   if (peer.role == Role::signer) load_certificates();
+  if (peer.role == Role::verifier_in || peer.role == Role::verifier_out) park_waiting(peer.role);
+}
+
+void ListenerService::on(const WorkMarker&, From from, Fd page) { markers_.insert_or_assign({from.role, from.instance}, std::move(page)); }
+
+// Called before the questions to the peer fail, so that they know whether it was over theirs that it died.
+void ListenerService::peer_gone(From peer) {
+  in_dead_hand_.clear();
+  const auto marker = markers_.find({peer.role, peer.instance});
+  if (marker == markers_.end()) return;
+  // Whatever descriptor the verifier gave: this reads a few bytes of it, or nothing, and waits for nothing.
+  std::array<char, limits::kMessageIdBytes + 1> id{};
+  if (::pread(marker->second.get(), id.data(), id.size() - 1, 0) > 0) in_dead_hand_ = id.data();
+  markers_.erase(marker);
 }
 
 void ListenerService::on(const SpoolState& state, From, Fd) {
@@ -79,9 +94,35 @@ void ListenerService::ask_recipient(const RecipientQuery& query, int proof, std:
                                      [done = std::move(done)](const Result<RecipientVerdict>& verdict, Fd) { done(verdict); });
 }
 
-void ListenerService::submit(const Submission& submission, bool outbound, Fd body, std::function<void(const Result<SubmissionVerdict>&)> done) {
-  child_.peers.ask<SubmissionVerdict>(outbound ? Role::verifier_out : Role::verifier_in, submission, body.get(), limits::kSubmitPatience,
-                                      [done = std::move(done)](const Result<SubmissionVerdict>& verdict, Fd) { done(verdict); });
+void ListenerService::submit(const Submission& submission, bool outbound, const Fd& body, Done done) {
+  const Role verifier = outbound ? Role::verifier_out : Role::verifier_in;
+  if (submission.park && !child_.peers.has(verifier)) return wait_to_park(submission, outbound, body, std::move(done));
+  child_.peers.ask<SubmissionVerdict>(verifier, submission, body.get(), limits::kSubmitPatience,
+                                      [this, id = submission.envelope.id, done = std::move(done)](const Result<SubmissionVerdict>& verdict, Fd) {
+                                        if (!verdict && verdict.error().code == "ipc.gone" && id == in_dead_hand_)
+                                          return done(failure(kKilledVerifier, "the verifier died with this message in hand"));
+                                        done(verdict);
+                                      });
+}
+
+// The verifier has just died over it; in a moment there is another.
+void ListenerService::wait_to_park(const Submission& submission, bool outbound, const Fd& body, Done done) {
+  Fd copy = body.duplicate();
+  if (waiting_to_park_.size() == limits::kParkWaiting || !copy)
+    return child_.loop.post([done = std::move(done)] { done(failure("ipc.gone", "no verifier, and too many messages wait for one")); });
+  if (waiting_to_park_.empty())
+    park_patience_.start(limits::kParkPatience, [this] {
+      for (Waiting& given_up : std::exchange(waiting_to_park_, {})) given_up.done(failure("ipc.gone", "no verifier came in time"));
+    });
+  waiting_to_park_.push_back({submission, outbound, std::move(copy), std::move(done)});
+}
+
+void ListenerService::park_waiting(Role verifier) {
+  for (Waiting& waiting : std::exchange(waiting_to_park_, {})) {
+    if ((waiting.outbound ? Role::verifier_out : Role::verifier_in) == verifier) submit(waiting.submission, waiting.outbound, waiting.body, std::move(waiting.done));
+    else waiting_to_park_.push_back(std::move(waiting));
+  }
+  if (waiting_to_park_.empty()) park_patience_.stop();
 }
 
 Result<Bytes> ListenerService::sign(const io::KeyId& id, io::KeyOperation operation, ByteView data) {

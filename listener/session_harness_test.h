@@ -46,7 +46,7 @@ class Harness final : public SessionPeer {
   void close() override { closed = true; }
   void hold_input(bool hold) override { held = hold; }
   void ask_recipient(std::uint32_t number, const privsep::RecipientQuery& query) override { questions.push_back({number, query}); }
-  void submit(const privsep::Submission& submission, bool outbound, Fd body) override {
+  void submit(const privsep::Submission& submission, bool outbound, const Fd& body) override {
     auto bytes = io::read_sealed(body, submission.content.size, 1 << 30);
     EXPECT_TRUE(bytes) << (bytes ? "" : bytes.error().message);
     messages.push_back({submission, outbound, bytes ? std::string(text_of(*bytes)) : ""});

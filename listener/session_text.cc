@@ -140,22 +140,41 @@ privsep::Arrival SmtpSession::arrival() const {
 
 void SmtpSession::submit(Fd body) {
   Transaction& t = *transaction_;
+  t.body = std::move(body);
+  t.envelope.arrival = arrival();
+  if (t.sink->has_8bit()) t.envelope.body = privsep::Body::eight_bit_mime;  // whatever BODY= said, the next hop has to know
+  hand_over(context_.poison.is_poison({t.envelope.reverse_path, t.body, t.sink->size()}));
+}
+
+void SmtpSession::hand_over(bool park) {
+  Transaction& t = *transaction_;
+  t.parked = park;
   privsep::Submission submission;
+  submission.park = park;
   submission.envelope = std::move(t.envelope);
-  privsep::Envelope& envelope = submission.envelope;
-  envelope.arrival = arrival();
-  if (t.sink->has_8bit()) envelope.body = privsep::Body::eight_bit_mime;  // whatever BODY= said, the next hop has to know
+  const privsep::Envelope& envelope = submission.envelope;
   submission.content.size = t.sink->size();
   submission.content.prefix = received_field({.arrival = envelope.arrival, .host_name = context_.settings.host_name, .id = envelope.id,
                                               .recipient = t.only_recipient, .smtputf8 = envelope.smtputf8});
   mode_ = Mode::verdict;
   expect_nothing();
-  peer_.submit(submission, t.relays || client_.may_relay, std::move(body));
-  t.envelope = std::move(submission.envelope);  // for the log line
+  peer_.submit(submission, t.relays || client_.may_relay, t.body);
+  t.envelope = std::move(submission.envelope);  // for the log line, or to be handed over again
+}
+
+/// A verifier died over this message. True: not for the first time, and it is on its way to be parked.
+bool SmtpSession::park_poison(const Result<privsep::SubmissionVerdict>& verdict) {
+  Transaction& t = *transaction_;
+  if (verdict || verdict.error().code != kKilledVerifier || t.parked) return false;
+  context_.metrics.count("smtp_poison_total");
+  const bool again = context_.poison.note_death({t.envelope.reverse_path, t.body, t.sink->size()});
+  log_message(again ? "verifiers died over a message twice: it is parked" : "a verifier died over a message", verdict.error().message);
+  if (again) hand_over(true);
+  return again;
 }
 
 void SmtpSession::on_submitted(const Result<privsep::SubmissionVerdict>& verdict) {
-  if (mode_ != Mode::verdict) return;
+  if (mode_ != Mode::verdict || park_poison(verdict)) return;
   mode_ = Mode::command;
   const privsep::SmtpReply internal{451, "4.3.0", std::string(replies::kInternal.text)};
   const privsep::SmtpReply& reply = verdict ? verdict->reply : internal;

@@ -34,8 +34,12 @@ class SessionPeer {
   /// Answered by on_recipient() with the same number.
   virtual void ask_recipient(std::uint32_t number, const privsep::RecipientQuery& query) = 0;
   /// Answered by on_submitted(). `outbound`: to the verifier of our users' mail.
-  virtual void submit(const privsep::Submission& submission, bool outbound, Fd body) = 0;
+  /// `body` stays the session's.
+  virtual void submit(const privsep::Submission& submission, bool outbound, const Fd& body) = 0;
 };
+
+/// The error of on_submitted() when the verifier died with this very message in hand.
+inline constexpr const char* kKilledVerifier = "submit.killed";
 
 /// Who is at the other end.
 struct Client {
@@ -120,6 +124,8 @@ class SmtpSession {
   bool open_sink();
   void finish_text();
   void submit(Fd body);
+  void hand_over(bool park);
+  bool park_poison(const Result<privsep::SubmissionVerdict>& verdict);
   void refuse_text(const Reply& reply);
   void expect_text();
   void forget_transaction();

@@ -122,6 +122,57 @@ TEST(Dialogue, ADeadVerifierIsATemporaryError) {
   EXPECT_EQ(h.say(std::string(kText) + ".\r\n").substr(0, 9), "451 4.3.0");
 }
 
+TEST(Poison, IsTriedTwiceAndThenHandedOverUnread) {
+  Harness h;
+  h.greet();
+  const std::string text = std::string(kText) + ".\r\n";
+  h.submit_verdict = failure(kKilledVerifier, "it died");
+  h.say(kOpen + "DATA\r\n");
+  EXPECT_EQ(h.say(text).substr(0, 9), "451 4.3.0");
+  h.say(kOpen + "DATA\r\n");
+  h.hear(text);
+  h.answer_submission();
+  EXPECT_EQ(h.take(), "") << "the client waits until it is parked";
+  ASSERT_EQ(h.messages.size(), 3U);
+  EXPECT_FALSE(h.messages[1].submission.park);
+  EXPECT_TRUE(h.messages[2].submission.park);
+  EXPECT_EQ(h.messages[2].body, kText);
+  EXPECT_EQ(privsep::encode(h.messages[2].submission.envelope), privsep::encode(h.messages[1].submission.envelope));
+  EXPECT_EQ(h.messages[2].submission.content.prefix, h.messages[1].submission.content.prefix);
+  h.submit_verdict = privsep::SubmissionVerdict{{250, "2.0.0", "parked"}};
+  h.answer_submission();
+  EXPECT_EQ(codes(h.take()), "250");
+  h.say(kOpen + "DATA\r\n");
+  EXPECT_EQ(codes(h.say(text)), "250");
+  ASSERT_EQ(h.messages.size(), 4U);
+  EXPECT_TRUE(h.messages[3].submission.park) << "no verifier sees it again";
+  h.say(kOpen + "DATA\r\n");
+  h.say("another " + text);
+  EXPECT_FALSE(h.messages[4].submission.park);
+}
+
+TEST(Poison, IsNotParkedForWhatBefellAVerifierOtherwise) {
+  Harness h;
+  h.greet();
+  for (int i = 0; i < 5; ++i) {
+    h.submit_verdict = i % 2 == 0 ? failure("ipc.gone", "it died over another's") : failure("ipc.timeout", "it is slow");
+    h.say(kOpen + "DATA\r\n");
+    EXPECT_EQ(h.say(std::string(kText) + ".\r\n").substr(0, 9), "451 4.3.0");
+    EXPECT_FALSE(h.messages.back().submission.park);
+  }
+}
+
+TEST(Poison, ThatCannotBeParkedIsTheClientsAgain) {
+  Harness h;
+  h.greet();
+  h.submit_verdict = failure(kKilledVerifier, "it died");
+  for (int i = 0; i < 3; ++i) {
+    h.say(kOpen + "DATA\r\n");
+    EXPECT_EQ(h.say(std::string(kText) + ".\r\n").substr(0, 9), "451 4.3.0") << "also when the parking itself fails";
+  }
+  EXPECT_EQ(h.messages.size(), 4U);
+}
+
 TEST(Recipients, AreAnsweredByTheMailbox) {
   struct Case { std::string_view recipient, reply; };
   for (const auto& c : {Case{"<bob@mx.example>", "250 2.1.5"}, Case{"<unknown@mx.example>", "550 5.1.1"}, Case{"<full@mx.example>", "452 4.2.2"},

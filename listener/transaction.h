@@ -21,6 +21,8 @@ struct SmtpSession::Transaction {
   bool relays = false;                  ///< a ticket lets the message leave this house
   SteadyTime deadline{};
   std::optional<DataSink> sink;
+  Fd body;                              ///< sealed; kept until the verdict
+  bool parked = false;                  ///< handed over to be parked: whatever comes back is the answer
 };
 
 /// A reply to one command of a group with RCPTs.

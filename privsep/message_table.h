@@ -21,7 +21,7 @@ struct MessageList {
 using Messages =
     MessageList<ChildStart, ChildFile, PeerChannel, StartComplete, Ready, Stop, Reload, LogLine, MetricsReport, PeerBroken,
                 SyscallReport, StatusSnapshot, LmtpConnect, LmtpConnection, RecipientQuery, RecipientVerdict, Submission,
-                SubmissionVerdict, SpoolRequest, SpoolAnswer, SpoolState, DnsQuery, DnsAnswer, DnssecState, TlsSign, TlsSignature,
+                SubmissionVerdict, SpoolRequest, SpoolAnswer, SpoolState, WorkMarker, DnsQuery, DnsAnswer, DnssecState, TlsSign, TlsSignature,
                 CertificatesQuery, Certificates, LocalDelivery, DeliveryResult, RemoteDelivery, AdminRequest, AdminAnswer>;
 
 inline constexpr const auto& kRows = Messages::rows;

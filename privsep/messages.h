@@ -193,7 +193,8 @@ struct Submission {
                            .answer = "submission-verdict", .purpose = "a received message, to judge and to spool"};
   Envelope envelope;
   Content content;
-  void fields(auto& codec) { codec(envelope, content); }
+  bool park = false;          ///< verifiers died over it: to be kept unread, for a person to look at
+  void fields(auto& codec) { codec(envelope, content, park); }
 };
 struct SubmissionVerdict {
   static constexpr Row row{.number = 0x23, .name = "submission-verdict", .from = Role::verifier_in | Role::verifier_out,
@@ -212,7 +213,8 @@ struct SpoolRequest {
   bool to_junk = false;       ///< quarantine: deliver to Junk
   std::string evidence;       ///< JSON, at most 64 KB: what was looked up and which rule decided
   std::string auth_domain;    ///< a domain the sender was authenticated for (DSNs may go there); empty: none
-  void fields(auto& codec) { codec(envelope, content, to_junk, evidence, auth_domain); }
+  bool park = false;          ///< nobody has read it: hold it until a person releases it
+  void fields(auto& codec) { codec(envelope, content, to_junk, evidence, auth_domain, park); }
 };
 struct SpoolAnswer {
   static constexpr Row row{.number = 0x25, .name = "spool-answer", .from = Role::queue, .to = Role::verifier_in | Role::verifier_out,
@@ -228,6 +230,15 @@ struct SpoolState {
   bool accepting = true;
   SmtpReply reply;
   void fields(auto& codec) { codec(accepting, reply); }
+};
+
+/// verifier → listener: a page in which the verifier notes the id of the message it has in hand. When it dies, the listener reads there
+/// which of the messages it was given is to blame. Nothing else is believed of it.
+struct WorkMarker {
+  static constexpr Row row{.number = 0x27, .name = "work-marker", .from = Role::verifier_in | Role::verifier_out, .to = Role::listener,
+                           .max_bytes = 0, .descriptor = Descriptor::required, .kind = Kind::tell,
+                           .purpose = "where to read which message a dead verifier had in hand"};
+  void fields(auto& codec) { codec(); }
 };
 
 /// verifier, remote → resolver: a question to the DNS.

@@ -1,5 +1,8 @@
 #include "privsep/peers.h"
 
+#include <iterator>
+#include <tuple>
+
 #include "base/text.h"
 
 namespace postern::privsep {
@@ -10,6 +13,7 @@ constexpr int kFramesPerEvent = 64;                        // so that one busy p
 constexpr int kDrainEvents = 256;                          // all that fits a channel's socket buffer, in the smallest frames
 constexpr std::chrono::seconds kExpiryTick{1};
 constexpr std::chrono::milliseconds kRetryPause{20};      // before the kernel is asked again whether it has room
+constexpr std::chrono::seconds kSilence{5};                // of a peer that owes answers; then others of its role are asked first
 }  // namespace
 
 Channel::Channel(Peers& peers, Fd socket, From peer) : peers_(peers), socket_(std::move(socket)), peer_(peer) {}
@@ -77,7 +81,11 @@ void Channel::on_writable() {
   watch_->set(io::Interest::readable);
 }
 
+bool Channel::is_silent(SteadyTime now) const { return late_ || (!questions_.empty() && now - heard_ > kSilence); }
+
 void Channel::ask(const Row& row, std::string_view payload, int descriptor, SteadyTime deadline, Answered answered) {
+  if (questions_.empty()) heard_ = peers_.loop().steady();
+  asked_ = ++peers_.asked_;
   const std::uint32_t request = next_request_;
   next_request_ = next_request_ == UINT32_MAX ? 1 : next_request_ + 1;
   const auto self = shared_from_this();  // sending may close this channel
@@ -91,6 +99,8 @@ void Channel::on_readable() {
     auto received = receive_frame(socket_.get(), peers_.buffer_);
     if (!received && received.error().code == "ipc.again") return;
     if (!received || received->bytes == 0) return close("");
+    heard_ = peers_.loop().steady();
+    late_ = false;
     take(*received, std::move(received->descriptor));
   }
 }
@@ -201,9 +211,15 @@ std::vector<std::shared_ptr<Channel>> Peers::channels_to(Roles roles) {
 }
 
 Channel* Peers::pick(Role role) {
-  Channel* best = nullptr;
-  for (auto it = channels_.lower_bound({role, std::uint8_t{0}}); it != channels_.end() && it->first.first == role; ++it)
-    if (best == nullptr || it->second->open_questions() < best->open_questions()) best = it->second.get();
+  const auto first = channels_.lower_bound({role, std::uint8_t{0}});
+  if (first == channels_.end() || first->first.first != role) return nullptr;
+  const auto next = std::next(first);
+  if (next == channels_.end() || next->first.first != role) return first->second.get();  // the common case costs no clock
+  const SteadyTime now = loop_.steady();
+  const auto rank = [now](const Channel& c) { return std::make_tuple(c.is_silent(now), c.open_questions(), c.asked_); };
+  Channel* best = first->second.get();
+  for (auto it = next; it != channels_.end() && it->first.first == role; ++it)
+    if (rank(*it->second) < rank(*best)) best = it->second.get();
   return best;
 }
 
@@ -241,6 +257,7 @@ void Peers::expire_questions() {
     std::erase_if(channel->questions_, [&](auto& entry) {
       if (entry.second.deadline > now) return false;
       late.push_back(std::move(entry.second.answered));
+      channel->late_ = true;
       return true;
     });
   }

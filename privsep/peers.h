@@ -47,6 +47,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   const From& peer() const { return peer_; }
   bool is_open() const { return static_cast<bool>(socket_); }
   std::size_t open_questions() const { return questions_.size(); }
+  /// Whether the peer owes answers and has said nothing for long: it is stuck, or stopped.
+  bool is_silent(SteadyTime now) const;
   std::size_t queued_bytes() const { return queued_bytes_; }
 
  private:
@@ -86,6 +88,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::size_t queued_bytes_ = 0;
   std::uint32_t next_request_ = 1;
   std::unordered_map<std::uint32_t, Question> questions_;
+  SteadyTime heard_{};                // when the peer spoke last, or was first asked after it owed nothing
+  bool late_ = false;                 // a question ran out of time, and nothing was heard since
+  std::uint64_t asked_ = 0;           // place in the order of asking
 };
 
 /// Lets the handler of a request answer now or later. Must be used exactly once; a peer that has gone hears nothing.
@@ -130,7 +135,7 @@ class Peers {
   bool has(Role role) const;
   std::size_t queued_bytes(From peer);  ///< frames that the peer's socket has not taken yet
 
-  /// Sends to one instance of `to` (the one with the fewest open questions). False when there is none: the message is dropped.
+  /// Sends to one instance of `to` (one that is not silent, with the fewest open questions, the least lately asked). False when there is none: the message is dropped.
   template <class M>
   bool tell(Role to, const M& message, int descriptor = -1) {
     static_assert(M::row.kind == Kind::tell);
@@ -141,9 +146,9 @@ class Peers {
   }
   /// Sends to every instance of every role in `to` that has a channel.
   template <class M>
-  void tell_all(Roles to, const M& message) {
+  void tell_all(Roles to, const M& message, int descriptor = -1) {
     static_assert(M::row.kind == Kind::tell);
-    for (const auto& channel : channels_to(to)) send_message(*channel, 0, message, -1);
+    for (const auto& channel : channels_to(to)) send_message(*channel, 0, message, descriptor);
   }
   template <class M>
   void tell_one(From to, const M& message, int descriptor = -1) {
@@ -197,6 +202,7 @@ class Peers {
   Receiver* receiver_ = nullptr;
   Closed closed_;
   std::map<std::pair<Role, std::uint8_t>, std::shared_ptr<Channel>> channels_;
+  std::uint64_t asked_ = 0;                  // questions so far
   std::string buffer_;                       // one receive buffer for all channels
   std::unique_ptr<io::Timer> expiry_;
 };

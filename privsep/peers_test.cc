@@ -224,6 +224,36 @@ TEST_F(House, TheInstanceWithTheFewestOpenQuestionsIsAsked) {
   run_until([&] { return heard_.size() == 2; });
 }
 
+TEST_F(House, InstancesWithAsManyOpenQuestionsTakeTurns) {
+  connect(0);
+  connect(1);
+  for (std::size_t i = 1; i <= 4; ++i) {
+    ask("q");
+    run_until([&] { return heard_.size() == i; });
+    EXPECT_EQ(mailbox_.last.instance, (i + 1) % 2);
+  }
+}
+
+TEST_F(House, AnInstanceThatGivesNoAnswersIsAskedOnlyWhenThereIsNoOther) {
+  connect(0);
+  auto stuck = make_channel_pair();
+  ASSERT_TRUE(stuck);
+  listener_peers_.add({Role::mailbox, 1}, std::move(stuck->first));
+  ask("a");
+  ask("b", 10ms);
+  run_until([&] { return heard_.size() == 2; });
+  EXPECT_EQ(heard_[1], "ipc.timeout");
+  for (std::size_t i = 3; i <= 6; ++i) {
+    ask("q");
+    run_until([&] { return heard_.size() == i; });
+    EXPECT_EQ(heard_.back(), "q");
+  }
+  listener_peers_.remove({Role::mailbox, 0});
+  ask("c", 10ms);
+  run_until([&] { return heard_.size() == 7; });
+  EXPECT_EQ(heard_.back(), "ipc.timeout") << "better asked than not";
+}
+
 TEST_F(House, TellingAllReachesTheLivingWhenOneHasJustDied) {
   Peers parent(loop_, log_, Role::parent);
   std::vector<Fd> ends;

@@ -206,6 +206,7 @@ AdminAnswer why(Engine& engine, const AdminRequest& request) {
   const auto number = number_of(engine, id);
   if (!number) return failed("no message " + text::printable(id) + "; messages are forgotten three days after they left");
   json out{{"id", id}, {"evidence", nullptr}};
+  if (engine.is_parked_unread(*number)) out["held_reason"] = kParkedUnread;
   add_evidence(engine, *number, out);
   if (const auto message = engine.spool().message(*number)) {
     out["sender"] = message->reverse_path;
@@ -274,6 +275,11 @@ void set_held(Engine& engine, Number number, bool held, const std::string& reaso
   change.schedule->held = held;
   change.schedule->held_reason = held ? reason : std::string{};
   if (!held) change.schedule->deaths = 0;  // a person vouches for it
+  // Evidence may lie for weeks; from its release on it has a life like any other mail.
+  if (!held && engine.is_parked_unread(number)) {
+    change.schedule->expires = engine.clock().now() + engine.options().intake.expire;
+    engine.scheduler().set_expires(number, change.schedule->expires);
+  }
   change.notes.push_back(note_of(engine, held ? "held" : "released", reason));
   engine.scheduler().set_held(number, held);
   submit(engine, std::move(change), tally);
@@ -345,7 +351,8 @@ void change_many(Engine& engine, const AdminRequest& request, std::string_view v
       engine.put_hold(what, reason, verb == "hold");
     }
     for (const Number number : selection.numbers) {
-      if (one || (verb == "release" && engine.scheduler().is_held(number))) set_held(engine, number, verb == "hold", reason, tally);
+      // Evidence is released by its id; who lets all mail go does not mean it.
+      if (one || (verb == "release" && engine.scheduler().is_held(number) && !engine.is_parked_unread(number))) set_held(engine, number, verb == "hold", reason, tally);
       else ++tally->messages;
     }
   } else if (verb == "retry") {

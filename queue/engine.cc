@@ -60,16 +60,38 @@ Result<void> Engine::load() {
     if (destination == "*") scheduler_.set_all_held(true);
     else scheduler_.set_destination_held(destination, true);
   }
+  std::vector<Number> parked;
   std::vector<Number> finished;  // all recipients done, but the end was not committed: cannot be, and is looked after
   TRY_ASSIGN(const auto spoiled, spool_.load([&](LoadedMessage& loaded) {
     const auto groups = groups_of(loaded.recipients);
     if (groups.empty()) finished.push_back(loaded.number);
     else scheduler_.add(entry_of(loaded.number, loaded.schedule), groups);
+    if (loaded.schedule.held && loaded.schedule.held_reason == kParkedUnread) parked.push_back(loaded.number);
     return true;
   }));
+  TRY(load_parked(parked));
   if (spoiled > 0) log_.error("spool rows cannot be read and are left alone", {{"rows", spoiled}});
   for (const Number number : finished) log_.error("a message without open recipients lies in the spool", {{"number", number}});
   return {};
+}
+
+Result<void> Engine::load_parked(const std::vector<Number>& numbers) {
+  for (const Number number : numbers) {
+    TRY_ASSIGN(const auto message, spool_.message(number));
+    parked_.emplace(number, message.content.size);
+  }
+  return {};
+}
+
+bool Engine::has_room_to_park(std::uint64_t bytes) const {
+  std::size_t messages = parked_.size();
+  for (const auto& [number, size] : parked_) bytes += size;
+  for (const Accept& accept : accepts_) {
+    if (!accept.message.schedule.held) continue;
+    ++messages;
+    bytes += accept.size();
+  }
+  return messages < limits::kParkedMessages && bytes <= limits::kParkedBytes;
 }
 
 void Engine::accept(const privsep::SpoolRequest& request, privsep::Role from, Fd body, std::function<void(privsep::SmtpReply)> answer) {
@@ -79,6 +101,11 @@ void Engine::accept(const privsep::SpoolRequest& request, privsep::Role from, Fd
     metrics_.count("queue_refused_total");
     log_.notice("message refused by the queue", {{"id", request.envelope.id}, {"from", privsep::name_of(from)}, {"why", refusal->why}});
     return answer(refusal->reply);
+  }
+  if (request.park && !has_room_to_park(request.content.size)) {
+    metrics_.count("queue_refused_total");
+    log_.error("a message cannot be parked: too many are", {{"id", request.envelope.id}, {"parked", parked_.size()}});
+    return answer({451, "4.3.0", "The message cannot be kept for inspection now, try again later"});
   }
   Accept accept;
   accept.message = std::move(std::get<NewMessage>(taken));
@@ -369,6 +396,7 @@ void Engine::report_gauges() {
   };
   for (const auto& [label, value] : states) metrics_.gauge("queue_deliveries", value, label);
   metrics_.gauge("queue_bodies_open", fresh_.size());
+  metrics_.gauge("queue_parked_unread", parked_.size());
 }
 
 }  // namespace postern::queue

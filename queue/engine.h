@@ -101,6 +101,8 @@ class Engine {
   void forget_old() { forget_ = true; }
   void report_gauges();
 
+  /// Whether the message was taken unread, to be held: it is not delivered unless a person releases it.
+  bool is_parked_unread(Number number) const { return parked_.contains(number); }
   /// Queues a change, to be committed with the next turn. Used by admin.h.
   void change(Change change) { changes_.push_back(std::move(change)); }
   void put_hold(std::string destination, std::string reason, bool held);
@@ -155,6 +157,9 @@ class Engine {
   void lost(Flight& flight, const Error& error);
   void park(Number number, std::string reason, std::vector<Change::GroupAfter> groups);
   void schedule_new(Number number, const NewMessage& message);
+  Result<void> load_parked(const std::vector<Number>& numbers);
+  void park_unread(const Accept& accept);
+  bool has_room_to_park(std::uint64_t bytes) const;
   void remember(Number number, Accept& accept);
   void forget_fresh(Number number);
   void refresh(const Change& change);
@@ -197,6 +202,7 @@ class Engine {
   std::unordered_map<Number, Fresh> fresh_;
   std::deque<Number> fresh_order_;
   std::uint64_t fresh_bytes_ = 0;
+  std::unordered_map<Number, std::uint64_t> parked_;  // taken unread and still held, with the bytes of each
 };
 
 }  // namespace postern::queue

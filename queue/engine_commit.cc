@@ -250,6 +250,10 @@ Result<void> Engine::write(std::vector<Accept*>& accepts, std::vector<Prepared>&
   for (const Accept* accept : accepts) {
     const FileBody body(accept->body.get(), accept->size());
     TRY(batch->add(accept->number, accept->message, accept->is_large() ? nullptr : &body));
+    const ScheduleRecord& schedule = accept->message.schedule;
+    if (schedule.held)
+      TRY(batch->note(accept->number, {.at = schedule.received, .what = "held", .destination = {}, .recipients = {},
+                                       .reply = {250, "2.0.0", schedule.held_reason}, .server = {}, .tls = {}}));
   }
   return batch->commit();
 }
@@ -315,6 +319,12 @@ void Engine::refuse(Accept& accept, const Error& error) {
   accept.answer({451, "4.3.0", "The message could not be stored, try again later"});
 }
 
+void Engine::park_unread(const Accept& accept) {
+  parked_.emplace(accept.number, accept.size());
+  metrics_.count("queue_parked_total");
+  log_.error("a message is parked", {{"id", accept.message.message.id}, {"number", accept.number}, {"reason", accept.message.schedule.held_reason}});
+}
+
 void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared) {
   metrics_.observe_ms("queue_commit_batch", accepts.size() + prepared.size());
   holds_.clear();
@@ -326,7 +336,8 @@ void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& pre
     metrics_.count("queue_accepted_total");
     accept->answer({250, "2.0.0", m.id + " queued"});
     schedule_new(accept->number, accept->message);
-    remember(accept->number, *accept);
+    if (accept->message.schedule.held) park_unread(*accept);
+    else remember(accept->number, *accept);
   }
   if (!accepts.empty())
     std::erase_if(accepts_, [&](const Accept& a) { return std::find(accepts.begin(), accepts.end(), &a) != accepts.end(); });
@@ -343,6 +354,7 @@ void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& pre
       }
     }
     refresh(c);
+    if (p.finishes || (c.schedule && !c.schedule->held)) parked_.erase(c.number);
     if (p.finishes) forget_fresh(c.number);
     else if (p.owes) scheduler_.report_at(c.number, clock_.now() + limits::kReportDelay);
     for (const auto& own : p.reports) {

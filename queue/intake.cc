@@ -121,11 +121,14 @@ std::variant<NewMessage, Refusal> take_in(const privsep::SpoolRequest& request, 
     made.recipients.push_back(std::move(record));
   }
   made.message = message_of(request);
-  made.message.tls_optional = remote && find_tls_optional(made.message, body);
+  // Nothing reads a message that is parked.
+  made.message.tls_optional = remote && !request.park && find_tls_optional(made.message, body);
   made.evidence = request.evidence;
   made.schedule.received = now;
   made.schedule.expires = now + rules.expire;
-  if (rules.warn_after.count() > 0) made.schedule.warn_at = now + rules.warn_after;
+  made.schedule.held = request.park;
+  if (request.park) made.schedule.held_reason = kParkedUnread;
+  if (rules.warn_after.count() > 0 && !request.park) made.schedule.warn_at = now + rules.warn_after;
   const auto& arrival = request.envelope.arrival;
   made.schedule.sender = sender_key(arrival.account, request.envelope.reverse_path, arrival.client);
   return made;

@@ -54,6 +54,25 @@ TEST(Intake, TakesALocalMessageAndFixesItsTimes) {
   EXPECT_EQ(m.recipients.at(0).route, Route::local);
 }
 
+TEST(Intake, HoldsWhatIsToBeParkedAndReadsNothingOfIt) {
+  Case c(TicketKind::relay);
+  c.body = "TLS-Required: No\r\n\r\nhello\r\n";
+  c.request.content.size = c.body.size();
+  c.fd = *io::sealed_memfd("test", bytes_of(c.body));
+  for (const bool park : {false, true}) {
+    c.request.park = park;
+    auto taken = c.take(Role::verifier_out);
+    ASSERT_TRUE(std::holds_alternative<NewMessage>(taken));
+    const auto& m = std::get<NewMessage>(taken);
+    EXPECT_EQ(m.schedule.held, park);
+    EXPECT_EQ(m.schedule.held_reason, park ? kParkedUnread : "");
+    EXPECT_EQ(m.message.tls_optional, !park);
+    EXPECT_EQ(m.schedule.warn_at == WallTime{}, park) << "nobody is told that it is late";
+  }
+  c.request.envelope.recipients[0].ticket.target = "other@example.net";
+  EXPECT_EQ(c.code(Role::verifier_out), 550) << "a ticket is needed all the same";
+}
+
 TEST(Intake, RefusesTicketsThatAreNotOurs) {
   Case forged;
   forged.request.envelope.recipients[0].ticket.target = "other@example.net";

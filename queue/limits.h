@@ -15,6 +15,9 @@ inline constexpr std::size_t kIdBytes = 64;                     ///< of a messag
 inline constexpr std::size_t kAddressBytes = 320;               ///< local part, "@", domain; RFC 5321 §4.5.3.1
 inline constexpr std::size_t kRecipients = 20'000;              ///< of a message after aliases; its frame holds fewer
 
+inline constexpr std::size_t kParkedMessages = 500;             ///< kept because verifiers died over them; past it the client is asked to try again
+inline constexpr std::uint64_t kParkedBytes = 256U << 20;       ///< of their bodies together
+
 // -- The commit (committer.h) --
 inline constexpr std::size_t kBatchMessages = 256;              ///< new messages of one transaction
 inline constexpr std::uint64_t kBatchBytes = 4U << 20;          ///< body bytes of one transaction; keeps it short

@@ -145,6 +145,13 @@ void Scheduler::expire_at(Number number, WallTime at) {
   if (const auto slot = index_.get(number)) wake_at(ms(at), Timed::expire, *slot, messages_[*slot].stamp);
 }
 
+void Scheduler::set_expires(Number number, WallTime at) {
+  Message* message = find(number);
+  if (message == nullptr) return;
+  message->expires = ms(at);
+  expire_at(number, at);
+}
+
 void Scheduler::each(const std::function<bool(Number)>& visit) const {
   for (const Message& message : messages_)
     if (message.used && !visit(message.number)) return;

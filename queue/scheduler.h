@@ -139,6 +139,9 @@ class Scheduler {
   /// Asks for the expired event (again) at `at`: a group could not be claimed when the first came.
   void expire_at(Number number, WallTime at);
 
+  /// Gives a message another end of its life.
+  void set_expires(Number number, WallTime at);
+
   void set_held(Number number, bool held);
   bool is_held(Number number) const;
   void set_destination_held(std::string_view destination, bool held);

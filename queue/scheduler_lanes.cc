@@ -339,7 +339,7 @@ void Scheduler::fire(const Wake& wake) {
       return wake_at(messages_[wake.index].expires, Timed::expire, wake.index, wake.stamp);
     case Timed::expire:
       // What a person holds does not run out under his hand; releasing it asks again.
-      if (!messages_[wake.index].held) events_.push_back({EventKind::expired, messages_[wake.index].number});
+      if (!messages_[wake.index].held && messages_[wake.index].expires <= now()) events_.push_back({EventKind::expired, messages_[wake.index].number});
       return;
     case Timed::report:
       messages_[wake.index].reporting = false;

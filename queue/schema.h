@@ -57,6 +57,9 @@ struct MessageRecord {
   }
 };
 
+/// Why a message is held that nobody has read because verifiers died over it. Its length and words are part of the spool's format.
+inline constexpr std::string_view kParkedUnread = "the verifier died on it twice";
+
 /// What the schedule needs of a message besides its recipients; small, because all of them are read at the start.
 struct ScheduleRecord {
   WallTime received{};

@@ -13,23 +13,26 @@ constexpr std::chrono::minutes kSpoolPatience{2};  // a commit takes millisecond
 const SmtpReply kTryLater{451, "4.3.0", "not taken, try again later"};
 }  // namespace
 
-struct VerifierService::Work {
-  SpoolRequest request;
-  Reply<Submission> reply;
-  Fd body;
-  io::SealedBody bytes;
-};
-
-VerifierService::VerifierService(Child& child)
-    : child_(child), inbound_(*this, child.peers), outbound_(*this, child.peers), resolver_(child.peers), rules_(rules_from(child.config)) {}
+VerifierService::VerifierService(Child& child, std::chrono::seconds patience)
+    : child_(child), inbound_(*this, child.peers), outbound_(*this, child.peers), resolver_(child.peers), rules_(rules_from(child.config)),
+      patience_(patience) {}
 
 Result<void> VerifierService::open() {
+  TRY_ASSIGN(marker_, Marker::create());
+  TRY(guard_against_stalls(marker_, patience_));
   // Read while files can be read; only the older rules of DMARC need it, and a reload may switch to them.
   if (auto list = mail::orgdomain::SuffixList::load(mail::orgdomain::kDebianSuffixList))
     suffixes_ = *std::move(list);
   else if (rules_.standard == mail::dmarc::Standard::rfc7489)
     return within("verify.dmarc_standard = rfc7489", list.error());
   return {};
+}
+
+// Each listener learns where to read which message we died over.
+void VerifierService::start() { child_.peers.tell_all(Role::listener, WorkMarker{}, marker_.fd()); }
+
+void VerifierService::peer_came(From peer) {
+  if (peer.role == Role::listener) child_.peers.tell_one(peer, WorkMarker{}, marker_.fd());
 }
 
 Receiver& VerifierService::receiver() {
@@ -57,17 +60,36 @@ std::optional<SmtpReply> VerifierService::refuse_tickets(const Envelope& envelop
 }
 
 void VerifierService::on(const Submission& submission, Reply<Submission> reply, From, Fd body) {
-  auto work = std::make_shared<Work>(Work{.request = {.envelope = submission.envelope, .content = submission.content, .evidence = {}, .auth_domain = {}},
+  auto work = std::make_shared<Work>(Work{.request = {.envelope = submission.envelope, .content = submission.content, .evidence = {}, .auth_domain = {}, .park = submission.park},
                                           .reply = reply, .body = std::move(body), .bytes = {}});
   ++running_;
   if (auto refusal = refuse_tickets(submission.envelope)) return answer(work, *refusal);
-  auto opened = io::SealedBody::open(work->body, submission.content.size, rules_.max_size);
-  if (!opened) {
-    child_.log.error("a body is refused", {{"id", submission.envelope.id}, {"why", opened.error().message}});
+  if (submission.park) return park(work);
+  const Marker::Hold hold(marker_, submission.envelope.id);
+  take(std::move(work));
+}
+
+void VerifierService::take(std::shared_ptr<Work> work) {
+  auto read = io::SealedBody::open(work->body, work->request.content.size, rules_.max_size);
+  if (!read) {
+    child_.log.error("a body is refused", {{"id", work->request.envelope.id}, {"why", read.error().message}});
     return answer(work, kTryLater);
   }
-  work->bytes = *std::move(opened);
+  work->bytes = *std::move(read);
   judge(std::move(work));
+}
+
+/// Others of our kind died over this message: it goes on unread. The queue holds it; should a person release it, it says that nobody
+/// judged it (RFC 8601 §2.2) and lies in Junk.
+void VerifierService::park(const std::shared_ptr<Work>& work) {
+  SpoolRequest& request = work->request;
+  child_.log.warning("a message is passed on unread, to be held", {{"id", request.envelope.id}});
+  child_.metrics.count("verifier_parked_total");
+  if (child_.role == Role::verifier_in) {
+    request.to_junk = true;
+    request.content.prefix = "Authentication-Results: " + rules_.authserv_id + "; none\r\n" + request.content.prefix;
+  }
+  spool(work);
 }
 
 void VerifierService::judge(std::shared_ptr<Work> work) {
@@ -96,6 +118,7 @@ void VerifierService::judge(std::shared_ptr<Work> work) {
   if (!judge) return answer(work, {552, "5.3.4", text::printable(judge.error().message)});
   const auto judgement = std::make_shared<Judgement>(child_.loop, child_.clock, resolver_, *std::move(judge),
                                                      [this, work](Judgement::Outcome outcome) { judged(work, std::move(outcome)); });
+  judgement->watch(marker_, envelope.id);
   judgement->start(rules_.deadline);
 }
 

@@ -6,27 +6,43 @@
 #include <optional>
 
 #include "mail/auth/orgdomain.h"
+#include "io/memfd.h"
 #include "privsep/dns_client.h"
 #include "verifier/pipeline.h"
+#include "verifier/stall_guard.h"
 
 namespace postern::verifier {
 
-class VerifierService final : public privsep::Service {
+class VerifierService : public privsep::Service {
  public:
-  explicit VerifierService(privsep::Child& child);
+  explicit VerifierService(privsep::Child& child) : VerifierService(child, patience_for(child.config.number("smtp.max_message_size"))) {}
+  /// `patience`: the processor time that one step over a message may take; past it this process ends.
+  VerifierService(privsep::Child& child, std::chrono::seconds patience);
 
   Result<void> open() override;
-  void start() override {}
+  void start() override;
   void reload() override { rules_ = rules_from(child_.config); }
   void stop(std::function<void()> done) override;
+  void peer_came(privsep::From peer) override;
   privsep::Receiver& receiver() override;
 
   void on(const privsep::Submission& submission, privsep::Reply<privsep::Submission> reply, privsep::From from, Fd body);
 
+ protected:
+  /// A message between its arrival and its answer.
+  struct Work {
+    privsep::SpoolRequest request;
+    privsep::Reply<privsep::Submission> reply;
+    Fd body;
+    io::SealedBody bytes;
+  };
+  // What a test puts itself in front of.
+  virtual void judge(std::shared_ptr<Work> work);
+  virtual void judged(const std::shared_ptr<Work>& work, Judgement::Outcome outcome);
+
  private:
-  struct Work;  // a message between its arrival and its answer
-  void judge(std::shared_ptr<Work> work);
-  void judged(const std::shared_ptr<Work>& work, Judgement::Outcome outcome);
+  void take(std::shared_ptr<Work> work);
+  void park(const std::shared_ptr<Work>& work);
   void spool(const std::shared_ptr<Work>& work);
   void answer(const std::shared_ptr<Work>& work, privsep::SmtpReply reply);
   std::optional<privsep::SmtpReply> refuse_tickets(const privsep::Envelope& envelope) const;
@@ -36,6 +52,8 @@ class VerifierService final : public privsep::Service {
   privsep::Dispatch<privsep::Role::verifier_out, VerifierService> outbound_;
   privsep::DnsClient resolver_;
   Rules rules_;
+  Marker marker_;
+  std::chrono::seconds patience_;
   std::optional<mail::orgdomain::SuffixList> suffixes_;
   std::size_t running_ = 0;
   std::function<void()> stopped_;

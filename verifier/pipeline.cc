@@ -36,6 +36,7 @@ void Judgement::start(std::chrono::milliseconds deadline) {
 
 void Judgement::evaluate() {
   if (!done_) return;
+  const Marker::Hold hold(*marker_, id_);
   for (;;) {
     auto result = judge_.evaluate(facts_);
     if (auto* verdict = std::get_if<mail::judge::MessageVerdict>(&result)) {

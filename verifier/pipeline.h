@@ -8,6 +8,7 @@
 #include "io/timer.h"
 #include "mail/auth/evaluate.h"
 #include "privsep/child.h"
+#include "verifier/marker.h"
 #include "verifier/verdict.h"
 
 namespace postern::verifier {
@@ -36,6 +37,11 @@ class Judgement : public std::enable_shared_from_this<Judgement> {
   using Done = std::function<void(Outcome)>;
 
   Judgement(io::Loop& loop, const Clock& clock, mail::dns::Resolver& resolver, mail::judge::MessageJudge judge, Done done);
+  /// Notes the message as in hand while it is being judged. `marker` must outlive the judgement.
+  void watch(Marker& marker, std::string id) {
+    marker_ = &marker;
+    id_ = std::move(id);
+  }
   void start(std::chrono::milliseconds deadline);
 
  private:
@@ -53,6 +59,9 @@ class Judgement : public std::enable_shared_from_this<Judgement> {
   bool late_ = false;            // past the deadline: every further question counts as failed
   SteadyTime began_;
   io::Timer timer_;
+  Marker unwatched_;
+  Marker* marker_ = &unwatched_;
+  std::string id_;
 };
 
 }  // namespace postern::verifier

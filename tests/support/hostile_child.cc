@@ -8,14 +8,21 @@
 //   bend-ticket RCPT OTHER ROLE          asks for a ticket to RCPT and submits with its target changed to OTHER
 //   wait-answer                          reads until a peer answers or closes, and says what came
 //   accuse ROLE COUNT                    says COUNT times, with a pause, that ROLE broke the table
+//   await-submission                     waits for a message that a listener hands over, and keeps it
+//   spool-kept KIND TARGET               passes the kept message to the queue, its first ticket made KIND (local, relay) for TARGET; "-": as it is
+//   spool-forged KIND TARGET             passes mail of its own to the queue, with a ticket whose MAC is made up
+//   answer-kept CODE                     tells the listener what its client is to hear
 //   say WORD                             on standard error
 //   close-parent | die STATUS | hang | ready-again | flood-stderr | flood-metrics
+// Where an executable serves several roles, "<executable>.else" (ROLE PROGRAM) says which one it takes; in all others it becomes PROGRAM.
 // What it hears it says on standard error, which the parent logs: "answer ROLE ROW hex", "closed ROLE", "script done".
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -107,6 +114,7 @@ class HostileChild {
       const Row* row = row_numbered(static_cast<std::uint16_t>(static_cast<unsigned char>(buffer_[0])));
       if (row != nullptr && row->number == Stop::row.number) std::exit(0);
       if (row != nullptr && row->number == PeerChannel::row.number) take_channel(*got, std::move(got->descriptor));
+      if (row != nullptr && row->number == Submission::row.number && keep_submission(roles[i], *got)) return true;
       if (row == nullptr || row->kind != Kind::answer) continue;
       heard_ = payload_of(*got);
       say("answer " + std::string(name_of(roles[i])) + " " + std::string(row->name) + " " + hex(heard_));
@@ -116,6 +124,46 @@ class HostileChild {
   }
   void wait_answer() {
     if (!take_one(kAnswerMs)) say("no answer");
+  }
+  /// Keeps the message in buffer_ where one is waited for. False: none was.
+  bool keep_submission(Role from, Received& got) {
+    if (!wants_submission_) return false;
+    auto submission = decode<Submission>(payload_of(got));
+    POSTERN_CHECK(submission);
+    kept_ = *std::move(submission);
+    kept_body_ = std::move(got.descriptor);
+    kept_from_ = from;
+    std::memcpy(&kept_request_, buffer_.data() + 4, sizeof kept_request_);
+    wants_submission_ = false;
+    say("kept a message");
+    return true;
+  }
+  void spool(const SpoolRequest& request, int body) {
+    put(Role::queue, make_frame(SpoolRequest::row, next_request_++, encode(request)), body);
+    wait_answer();
+  }
+  void spool_kept(const std::string& kind, const std::string& target) {
+    SpoolRequest request{.envelope = kept_.envelope, .content = kept_.content, .evidence = {}, .auth_domain = {}};
+    Ticket& ticket = request.envelope.recipients.at(0).ticket;
+    if (kind != "-") ticket.kind = kind == "relay" ? TicketKind::relay : TicketKind::local;
+    if (target != "-") ticket.target = target;
+    spool(request, kept_body_.get());
+  }
+  void spool_forged(const std::string& kind, const std::string& target) {
+    const std::string body = "From: attacker@example.net\r\nSubject: from a broken verifier\r\n\r\nhello\r\n";
+    const auto memfd = io::sealed_memfd("hostile", bytes_of(body));
+    POSTERN_CHECK(memfd);
+    SpoolRequest request;
+    request.envelope.id = "HOSTILE000000002";
+    request.envelope.reverse_path = "attacker@example.net";
+    request.envelope.recipients.push_back({ticket_for(target, kind == "relay" ? TicketKind::relay : TicketKind::local, Bytes(16, std::byte{0x5A})), {}, ""});
+    request.envelope.arrival.received = SystemClock().now();
+    request.content.size = body.size();
+    spool(request, memfd->get());
+  }
+  void answer_kept(std::uint16_t code) {
+    const SubmissionVerdict verdict{{code, std::to_string(code / 100) + ".0.0", "says a broken verifier"}};
+    put(kept_from_, make_frame(SubmissionVerdict::row, kept_request_, encode(verdict)));
   }
 
   void put(Role to, std::string_view frame, int descriptor = -1) {
@@ -215,6 +263,16 @@ class HostileChild {
       say(a);
     } else if (command == "wait-answer") {
       wait_answer();
+    } else if (command == "await-submission") {
+      wants_submission_ = true;
+      while (wants_submission_)
+        if (!take_one(-1)) break;
+    } else if (command == "spool-kept") {
+      spool_kept(a, b);
+    } else if (command == "spool-forged") {
+      spool_forged(a, b);
+    } else if (command == "answer-kept") {
+      answer_kept(static_cast<std::uint16_t>(number));
     } else if (command == "close-parent") {
       sockets_.erase(Role::parent);
       for (;;) ::pause();
@@ -238,12 +296,41 @@ class HostileChild {
   std::map<Role, Fd> sockets_;
   std::string buffer_, heard_;
   std::uint32_t next_request_ = 1;
+  bool wants_submission_ = false;
+  Submission kept_;
+  Fd kept_body_;
+  Role kept_from_ = Role::parent;
+  std::uint32_t kept_request_ = 0;
 };
+
+/// The role the parent gives this process, read without taking the frame: whoever it becomes reads it again.
+Role peek_role() {
+  std::string frame(kFrameBytes, '\0');
+  pollfd entry{kParentFd, POLLIN, 0};
+  ::poll(&entry, 1, -1);
+  const ssize_t got = ::recv(kParentFd, frame.data(), frame.size(), MSG_PEEK);
+  if (got < static_cast<ssize_t>(kFrameHeaderBytes)) std::exit(70);
+  const auto start = decode<ChildStart>(std::string_view(frame).substr(kFrameHeaderBytes, static_cast<std::size_t>(got) - kFrameHeaderBytes));
+  POSTERN_CHECK(start);
+  return start->role;
+}
+
+/// Becomes the program of the ".else" file unless the role is the one named there.
+void make_room(const std::string& else_path) {
+  std::ifstream file(else_path);
+  std::string role, program;
+  if (!(file >> role >> program) || name_of(peek_role()) == role) return;
+  std::string name = program.substr(program.rfind('/') + 1);
+  char* const argv[] = {name.data(), nullptr};
+  ::execv(program.c_str(), argv);
+  std::exit(3);
+}
 
 }  // namespace
 
 int main() {
   char path[4096] = {};
   if (::readlink("/proc/self/exe", path, sizeof path - 1) <= 0) return 3;
+  make_room(std::string(path) + ".else");
   HostileChild().run(std::string(path) + ".script");
 }
