@@ -80,6 +80,8 @@ constexpr ConfigRow kConfigRows[] = {
     {"relay.tls", choice, "opportunistic", 0, 0, "opportunistic|required|verified|dane-only", kRemote, "The least TLS for mail going out."},
     {"relay.ca_file", path, "/etc/ssl/certs/ca-certificates.crt", 0, 0, "", kNone, "The certificate authorities trusted for MTA-STS and verified TLS."},
     {"relay.allow_private", flag, "false", 0, 0, "", kRemote, "Whether policy fetches may reach private and loopback addresses."},
+    {"relay.policy_timeout", duration, "60s", 1, 300, "", kRemote, "How long fetching an MTA-STS policy may take (RFC 8461 section 3.3)."},
+    {"relay.policy_port", integer, "443", 1, 65535, "", kRemote, "The port of MTA-STS policy servers; only tests have another one."},
     {"relay.ipv6", flag, "true", 0, 0, "", kRemote, "Whether IPv6 addresses of other servers are used."},
 
     // DNS.
@@ -89,6 +91,12 @@ constexpr ConfigRow kConfigRows[] = {
     {"resolver.probe_bogus", text, "dnssec-failed.org", 0, 253, "", kResolver, "A name whose signatures are wrong; its answer must fail. Empty: not probed."},
     {"resolver.timeout", duration, "3s", 1, 30, "", kResolver, "How long one question to an upstream may take."},
     {"resolver.cache_entries", integer, "100000", 100, 10000000, "", kResolver, "Answers kept."},
+
+    // Our own MTA-STS policy (RFC 8461), served by web for the host mta-sts.DOMAIN.
+    {"mta_sts.domains", texts, "[]", 0, 0, "", kWeb, "Domains whose policy is served, \"DOMAIN\" or \"DOMAIN=MODE\". web must be reached as mta-sts.DOMAIN on port 443, with a certificate for that name."},
+    {"mta_sts.mode", choice, "testing", 0, 0, "enforce|testing|none", kWeb, "What senders do when a server does not match: refuse it, only report it, or nothing. A domain's own MODE goes first."},
+    {"mta_sts.mx", texts, "[]", 0, 0, "", kWeb, "The names of the mail servers, as in MX records; \"*.example\" stands for one label. Empty: server.host_name."},
+    {"mta_sts.max_age", duration, "7d", 86400, 31557600, "", kWeb, "How long senders keep the policy."},
 
     // Mailboxes.
     {"mailbox.maildir", path, "", 0, 0, "", kNone, "The folder under which Maildirs of accounts with that kind of delivery are written. Empty: none."},

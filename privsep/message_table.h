@@ -22,7 +22,8 @@ using Messages =
     MessageList<ChildStart, ChildFile, PeerChannel, StartComplete, Ready, Stop, Reload, LogLine, MetricsReport, PeerBroken,
                 SyscallReport, StatusSnapshot, LmtpConnect, LmtpConnection, RecipientQuery, RecipientVerdict, Submission,
                 SubmissionVerdict, SpoolRequest, SpoolAnswer, SpoolState, DnsQuery, DnsAnswer, DnssecState, TlsSign, TlsSignature,
-                CertificatesQuery, Certificates, LocalDelivery, DeliveryResult, RemoteDelivery, AdminRequest, AdminAnswer>;
+                CertificatesQuery, Certificates, LocalDelivery, DeliveryResult, RemoteDelivery, StsQuery, StsKnown,
+                StsLearnt, StsRefresh, AdminRequest, AdminAnswer>;
 
 inline constexpr const auto& kRows = Messages::rows;
 

@@ -2,6 +2,7 @@
 /// Adding one is a struct here, its name in message_table.h, and an `on()` in whoever receives it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -332,7 +333,7 @@ struct DeliveryResult {
                            .max_bytes = kEnvelopeBytes, .kind = Kind::answer, .purpose = "one outcome a recipient"};
   std::vector<Outcome> outcomes;
   bool host_dead = false;     ///< the destination could not be reached at all: back off for all its messages
-  std::vector<std::string> tls_observations;  ///< TLS-RPT result types seen (RFC 8460 §4.3), "policy-type result mx"
+  std::vector<std::string> tls_observations;  ///< for TLS-RPT (RFC 8460 §4.3): "domain policy-type result mx", or "domain policy-type success"
   void fields(auto& codec) { codec(outcomes, host_dead, tls_observations); }
 };
 
@@ -361,6 +362,46 @@ struct RemoteDelivery {
   void fields(auto& codec) {
     codec(id, destination, reverse_path, targets, body, smtputf8, require_tls, tls_optional, ret, envid, content);
   }
+};
+
+/// An MTA-STS policy as it is kept (RFC 8461 §3.3). Whoever reads it parses the text anew.
+struct StsPolicy {
+  std::string domain;         ///< canonical
+  std::string id;             ///< of the record that announced it; letters and digits, 32 at most
+  std::string text;           ///< the policy file, at most 64 KiB
+  WallTime fetched{};
+  WallTime expires{};
+  void fields(auto& codec) { codec(domain, id, text, fetched, expires); }
+};
+inline constexpr std::size_t kStsPolicyBytes = 68 * 1024;
+
+/// remote → queue: which policy of `domain` is kept? `queue` has a disk, `remote` has none.
+struct StsQuery {
+  static constexpr Row row{.number = 0x34, .name = "sts-query", .from = Role::remote, .to = Role::queue, .max_bytes = 512,
+                           .kind = Kind::request, .answer = "sts-known", .purpose = "which MTA-STS policy of a domain is kept?"};
+  std::string domain;
+  void fields(auto& codec) { codec(domain); }
+};
+struct StsKnown {
+  static constexpr Row row{.number = 0x35, .name = "sts-known", .from = Role::queue, .to = Role::remote, .max_bytes = kStsPolicyBytes,
+                           .kind = Kind::answer, .purpose = "the kept policy, or that there is none"};
+  std::string error;          ///< not empty: the disk does not tell
+  std::optional<StsPolicy> policy;
+  void fields(auto& codec) { codec(error, policy); }
+};
+/// remote → queue: a policy that was fetched, to keep until it expires.
+struct StsLearnt {
+  static constexpr Row row{.number = 0x36, .name = "sts-learnt", .from = Role::remote, .to = Role::queue, .max_bytes = kStsPolicyBytes,
+                           .kind = Kind::tell, .purpose = "a fetched MTA-STS policy, to keep"};
+  StsPolicy policy;
+  void fields(auto& codec) { codec(policy); }
+};
+/// queue → remote: this policy is getting old; look for a newer one before it expires.
+struct StsRefresh {
+  static constexpr Row row{.number = 0x37, .name = "sts-refresh", .from = Role::queue, .to = Role::remote, .max_bytes = 512,
+                           .kind = Kind::tell, .purpose = "a kept policy gets old: fetch it anew"};
+  std::string domain;
+  void fields(auto& codec) { codec(domain); }
 };
 
 // ---- administration ------------------------------------------------------------------------------------------------

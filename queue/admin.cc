@@ -231,6 +231,24 @@ AdminAnswer stats(Engine& engine, const AdminRequest& request) {
   return {{}, dump(out)};
 }
 
+/// The words of an observation of remote's: "domain policy result [server]".
+AdminAnswer tls(Engine& engine, const AdminRequest& request) {
+  const auto limit = text::parse_uint(request.get("limit", std::to_string(limits::kAdminPage)), limits::kAdminPageMost);
+  if (!limit) return failed("limit is a number up to " + std::to_string(limits::kAdminPageMost));
+  const std::string domain = text::to_lower(request.get("destination"));
+  const auto rows = engine.spool().observations(domain.empty() ? *limit : limits::kObservationDays * limits::kObservationsPerDay);
+  if (!rows) return failed("the observations cannot be read");
+  json out{{"observations", json::array()}};
+  for (const Observation& row : *rows) {
+    const auto words = text::split(row.what, ' ');
+    const auto word = [&](std::size_t i) { return i < words.size() ? std::string(words[i]) : std::string(); };
+    if (!domain.empty() && word(0) != domain) continue;
+    if (out["observations"].size() == *limit) break;
+    out["observations"].push_back({{"day", std::int64_t{row.day} * 86'400}, {"domain", word(0)}, {"policy", word(1)}, {"result", word(2)}, {"server", word(3)}, {"count", row.times}});
+  }
+  return {{}, dump(out)};
+}
+
 // ---- changing ------------------------------------------------------------------------------------------------------
 
 /// Counts what a command did; the answer goes out when the last of its changes is stored.
@@ -367,6 +385,7 @@ void administer(Engine& engine, const AdminRequest& request, Answer answer) {
   if (request.command == "queue show") return answer(show(engine, request));
   if (request.command == "message why") return answer(why(engine, request));
   if (request.command == "queue stats") return answer(stats(engine, request));
+  if (request.command == "queue tls") return answer(tls(engine, request));
   for (const std::string_view verb : {"hold", "release", "retry", "fail", "drop", "reroute"})
     if (request.command == "queue " + std::string(verb)) return change_many(engine, request, verb, std::move(answer));
   answer(failed("the queue has no command " + text::printable(request.command)));

@@ -12,6 +12,7 @@
 #include "base/unique.h"
 #include "deliver/remote/route.h"
 #include "deliver/remote/session_pool.h"
+#include "deliver/remote/sts_cache.h"
 #include "deliver/remote/tls_choice.h"
 #include "mail/dns.h"
 #include "privsep/messages.h"
@@ -33,9 +34,9 @@ class Courier {
  public:
   using Done = std::function<void(privsep::DeliveryResult)>;
 
-  /// All must outlive the courier; `resolver` and `pool` must not call back after it has ended.
-  Courier(mail::dns::Resolver& resolver, SessionPool& pool, crypto::Entropy& entropy, const Log& log, privsep::Metrics& metrics)
-      : resolver_(resolver), pool_(pool), entropy_(entropy), log_(log), metrics_(metrics) {}
+  /// All must outlive the courier; `resolver`, `sts` and `pool` must not call back after it has ended.
+  Courier(mail::dns::Resolver& resolver, StsCache& sts, SessionPool& pool, crypto::Entropy& entropy, const Log& log, privsep::Metrics& metrics)
+      : resolver_(resolver), sts_(sts), pool_(pool), entropy_(entropy), log_(log), metrics_(metrics) {}
 
   CourierRules& rules() { return rules_; }
   void set_dnssec_trusted(bool trusted) { dnssec_trusted_ = trusted; }
@@ -54,6 +55,10 @@ class Courier {
   void find_way(const ErrandPtr& errand);
   void ask(const ErrandPtr& errand, const mail::dns::Questions& questions, void (Courier::*next)(const ErrandPtr&));
   void try_next(const ErrandPtr& errand);
+  void ask_sts(const ErrandPtr& errand);
+  bool protect(const ErrandPtr& errand);
+  void observe(Errand& errand, std::string_view policy_and_result);
+  void observe_attempt(Errand& errand, const Attempt& attempt);
   void attempted(const ErrandPtr& errand, Attempt attempt);
   void skip_host(Errand& errand);
   void give_up(const ErrandPtr& errand);
@@ -61,6 +66,7 @@ class Courier {
   void finish(const ErrandPtr& errand);
 
   mail::dns::Resolver& resolver_;
+  StsCache& sts_;
   SessionPool& pool_;
   crypto::Entropy& entropy_;
   const Log& log_;

@@ -7,6 +7,7 @@
 
 #include "deliver/remote/courier.h"
 #include "deliver/remote/test_server.h"
+#include "deliver/remote/sts_test.h"
 #include "io/memfd.h"
 
 namespace postern::remote::test {
@@ -76,7 +77,9 @@ class Deliveries : public ::testing::Test {
   io::TlsClientContext tls = *io::TlsClientContext::create();
   SessionSettings settings;
   SessionPool pool{loop, settings, {}};
-  Courier courier{resolver, pool, entropy, log, metrics};
+  FakePolicies policies;
+  StsCache sts{resolver, policies, policies, loop, log, metrics};
+  Courier courier{resolver, sts, pool, entropy, log, metrics};
   std::vector<std::optional<privsep::DeliveryResult>> results;
 };
 

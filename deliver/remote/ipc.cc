@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "deliver/remote/limits.h"
 
 namespace postern::remote {
 
@@ -46,13 +47,26 @@ PoolLimits pool_limits(const Config& config) {
 
 }  // namespace
 
+void QueueStsStore::load(const std::string& domain, Loaded loaded) {
+  peers_.ask<StsKnown>(Role::queue, StsQuery{domain}, -1, limits::kStsStorePatience, [loaded = std::move(loaded)](Result<StsKnown> answer, Fd) {
+    if (!answer) return loaded(tl::unexpected<Error>(answer.error()));
+    if (!answer->error.empty()) return loaded(failure("sts.store", answer->error));
+    loaded(std::move(answer->policy));
+  });
+}
+
+void QueueStsStore::keep(const StsPolicy& policy) { peers_.tell(Role::queue, StsLearnt{policy}); }
+
 RemoteService::RemoteService(Child& child)
     : child_(child),
       dispatch_(*this, child.peers),
       client_(child.peers),
       cache_(client_, child.clock, {.max_entries = kCachedAnswers}),
       pool_(child.loop, settings_, pool_limits(child.config)),
-      courier_(cache_, pool_, child.entropy, child.log, child.metrics) {}
+      sts_store_(child.peers),
+      sts_fetcher_(child.loop, cache_),
+      sts_(cache_, sts_fetcher_, sts_store_, child.clock, child.log, child.metrics),
+      courier_(cache_, sts_, pool_, child.entropy, child.log, child.metrics) {}
 
 RemoteService::~RemoteService() = default;
 
@@ -64,6 +78,7 @@ Result<void> RemoteService::open() {
     if (auto store = io::TrustStore::load(bundle)) {
       authorities_.emplace(*std::move(store));
       settings_.authorities = &*authorities_;
+      sts_fetcher_.set_authorities(&*authorities_);
     } else {
       child_.log.error("no authority can be read: nobody can be verified", {{"why", store.error().message}});
     }
@@ -81,6 +96,12 @@ void RemoteService::configure() {
   rules.port = static_cast<std::uint16_t>(config.number("relay.port"));
   rules.ipv6 = config.flag("relay.ipv6");
   rules.tls = tls_rule(config.text("relay.tls"));
+  io::HttpsRules& fetches = sts_fetcher_.rules();
+  fetches.ipv6 = rules.ipv6;
+  fetches.allow_special = config.flag("relay.allow_private");
+  fetches.port = static_cast<std::uint16_t>(config.number("relay.policy_port"));
+  fetches.most_body = mail::mta_sts::kPolicyBytes;
+  fetches.time = config.seconds("relay.policy_timeout");
   rules.routes.clear();
   for (const std::string& text : config.list("relay.routes")) {
     auto route = parse_route(text, rules.port);
@@ -116,6 +137,11 @@ void RemoteService::on(const DnssecState& state, From, Fd) {
   dnssec_reason_ = state.reason;
 }
 
+// A look at what is known is all it takes: what is old is fetched anew.
+void RemoteService::on(const StsRefresh& refresh, From, Fd) {
+  if (mail::dns::is_askable(refresh.domain)) sts_.find(refresh.domain, [](const Result<StsFinding>&) {});
+}
+
 void RemoteService::on(const AdminRequest& request, Reply<AdminRequest> reply, From, Fd) {
   if (request.command != "remote status") return reply(AdminAnswer{"remote: no such command: " + text::printable(request.command), {}});
   const PoolStats pool = pool_.stats();
@@ -124,6 +150,7 @@ void RemoteService::on(const AdminRequest& request, Reply<AdminRequest> reply, F
                                {"sessions", {{"open", pool.open}, {"idle", pool.idle}, {"waiting", pool.waiting}, {"opened", pool.opened}, {"reused", pool.reused}, {"failed", pool.failed}}},
                                {"dnssec", {{"trusted", courier_.dnssec_trusted()}, {"reason", text::printable(dnssec_reason_)}}},
                                {"dns_cache", {{"entries", cache.entries}, {"hits", cache.hits}, {"misses", cache.misses}}},
+                               {"sts", {{"domains", sts_.size()}, {"fetching", sts_fetcher_.under_way()}}},
                                {"routes", courier_.rules().routes.size()},
                                {"authorities", authorities_.has_value()}};
   reply(AdminAnswer{{}, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});

@@ -29,4 +29,13 @@ inline constexpr std::chrono::seconds kBlockTimeout{180};     ///< RFC 5321 §4.
 inline constexpr std::chrono::seconds kEndTimeout{600};       ///< RFC 5321 §4.5.3.2.6
 inline constexpr std::chrono::seconds kHandshakeTimeout{120}; ///< a TLS handshake; ours
 
+// -- MTA-STS (sts_cache.h) --
+inline constexpr std::size_t kStsDomains = 10'000;            ///< remembered here; the queue's disk keeps all
+inline constexpr std::size_t kStsPatterns = 100'000;          ///< mx patterns of all of them together
+inline constexpr std::size_t kStsFetches = 20;                ///< policy servers asked at once; more wait
+inline constexpr std::size_t kStsFetchesWaiting = 1000;       ///< more fail at once
+inline constexpr std::chrono::seconds kStsFailedPause{300};   ///< before a policy server that failed is asked again; RFC 8461 §3.3
+inline constexpr std::chrono::hours kStsReload{24};           ///< after which the disk is asked again; it notes which policies are used
+inline constexpr std::chrono::seconds kStsStorePatience{30};  ///< for the queue's answer
+
 }  // namespace postern::remote::limits

@@ -151,6 +151,8 @@ void SessionPool::transferred(SmtpSession& session, Transfer transfer) {
   attempt.transfer = std::move(transfer);
   attempt.server = session.server();
   attempt.tls = session.tls();
+  attempt.doubt = session.doubt();
+  attempt.first = session.messages() == 1;
   attempt.takes_dsn = session.takes_dsn();
   rest_or_go_on(entry);
   carried.done(std::move(attempt));

@@ -28,6 +28,8 @@ struct Attempt {
   Transfer transfer;
   std::string server;
   std::string tls;
+  std::string doubt;             ///< SmtpSession::doubt()
+  bool first = false;            ///< the session's first message
   bool takes_dsn = false;
 };
 

@@ -73,6 +73,7 @@ void SmtpSession::on_tls(const io::TlsInfo& info) {
     return fail_opening(Obstacle::tls, {451, "4.7.5", "the certificate of " + server() + " does not do: " + text::printable(words)}, words.substr(0, words.find(':')));
   }
   tls_ = text::printable(info.version, 20) + " " + text::printable(info.cipher, 60) + " " + std::string(*how);
+  if (plan_.tls.rehearse) doubt_ = rehearse_peer(plan_.tls, info, settings_.authorities, loop_.now());
   offered_ = {};  // RFC 3207 §4.2: what was said before counts no more
   greet();
   arm();

@@ -72,6 +72,7 @@ std::string TlsPlan::key() const {
   std::string key(name_of(level));
   if (require_tls) key += "+requiretls";
   if (authenticate) key += "+authenticate";
+  if (rehearse) key += "+rehearse";
   key += ' ';
   key += server_name;
   for (const auto& record : records) key += ' ' + mail::dane::to_string(record);
@@ -79,7 +80,38 @@ std::string TlsPlan::key() const {
   return key;
 }
 
-std::variant<TlsPlan, Questions, SmtpReply> choose_tls(const TlsQuery& query, const Facts& facts) {
+namespace {
+
+using Choice = std::variant<TlsPlan, Questions, NeedsSts, HostRefused>;
+
+/// RFC 8461 §5: in "enforce" an unlisted host is not used, a listed one must prove its name.
+Choice apply_sts(const TlsQuery& query, TlsPlan plan) {
+  using mail::mta_sts::Mode;
+  if (query.sts == nullptr) return NeedsSts{};
+  if (query.sts->mode == Mode::testing && plan.level < TlsLevel::verified) plan.rehearse = true;
+  if (query.sts->mode != Mode::enforce) return plan;
+  if (!query.sts->listed)
+    return HostRefused{{451, "4.7.5", "the MTA-STS policy of " + std::string(query.domain) + " does not name " + query.host.name}, "sts validation-failure"};
+  plan.level = TlsLevel::verified;
+  plan.authenticate = true;
+  plan.server_name = query.host.name;
+  return plan;
+}
+
+/// RFC 8689 §4.2.1 rule 2: who the servers are must have been proved, by DNSSEC or by an MTA-STS policy that names them.
+Choice apply_require_tls(const TlsQuery& query, TlsPlan plan) {
+  plan.require_tls = true;
+  const bool named = query.sts != nullptr && query.sts->mode == mail::mta_sts::Mode::enforce && query.sts->listed;
+  if (!query.host.listed_securely && !named)
+    return HostRefused{{550, "5.7.10", "REQUIRETLS: the mail servers of " + std::string(query.domain) + " are proved neither by DNSSEC nor by MTA-STS"}, ""};
+  if (plan.level != TlsLevel::dane) plan.level = TlsLevel::verified;
+  plan.rehearse = false;
+  return plan;
+}
+
+}  // namespace
+
+Choice choose_tls(const TlsQuery& query, const Facts& facts) {
   TlsPlan plan;
   plan.server_name = query.host.name;
   plan.level = level_of(query.rule);
@@ -93,7 +125,7 @@ std::variant<TlsPlan, Questions, SmtpReply> choose_tls(const TlsQuery& query, co
   Dane dane;
   if (query.dnssec_trusted && query.host.listed_securely && query.host.found_securely) dane = find_records(query.host, facts);
   if (!dane.missing.empty()) return dane.missing;
-  if (dane.unknown) return SmtpReply{451, "4.7.5", "the DNS does not tell whether " + query.host.name + " has TLSA records"};
+  if (dane.unknown) return HostRefused{{451, "4.7.5", "the DNS does not tell whether " + query.host.name + " has TLSA records"}, "tlsa dnssec-invalid"};
   if (!dane.records.empty()) {
     plan.records = mail::dane::select(dane.records);
     plan.server_name = dane.base;
@@ -103,15 +135,29 @@ std::variant<TlsPlan, Questions, SmtpReply> choose_tls(const TlsQuery& query, co
     if (!plan.records.empty()) plan.level = TlsLevel::dane;
   }
   if (query.rule == TlsRule::dane_only && plan.records.empty())
-    return SmtpReply{451, "4.7.5", "the configuration wants DANE, and " + query.host.name + " has no TLSA record that can be used"};
-  if (query.require_tls) {
-    plan.require_tls = true;
-    // RFC 8689 §4.2.1 rule 2: who the servers are must have been proved.
-    if (!query.host.listed_securely) return SmtpReply{550, "5.7.10", "REQUIRETLS: the mail servers of " + std::string(query.domain) + " are not proved by DNSSEC"};
-    if (plan.level != TlsLevel::dane) plan.level = TlsLevel::verified;
+    return HostRefused{{451, "4.7.5", "the configuration wants DANE, and " + query.host.name + " has no TLSA record that can be used"}, "tlsa dane-required"};
+  if (query.own_servers && plan.level != TlsLevel::dane) {
+    Choice chosen = apply_sts(query, std::move(plan));
+    if (!std::holds_alternative<TlsPlan>(chosen)) return chosen;
+    plan = std::get<TlsPlan>(std::move(chosen));
   }
+  if (query.require_tls) return apply_require_tls(query, std::move(plan));
   return plan;
 }
+
+namespace {
+
+/// By the public authorities; the error's first word is a result type of RFC 8460 §4.3.1.
+Result<void> verify(const io::Chain& chain, std::string_view name, const io::TrustStore* authorities, WallTime now) {
+  if (authorities == nullptr) return failure("tls.untrusted", "certificate-not-trusted: no authorities are configured");
+  const auto verified = authorities->verify(chain, name, now);
+  if (verified) return {};
+  const std::string_view code = verified.error().code;
+  const std::string_view type = code == "x509.expired" ? "certificate-expired" : code == "x509.name" ? "certificate-host-mismatch" : "certificate-not-trusted";
+  return failure("tls.untrusted", std::string(type) + ": " + verified.error().message);
+}
+
+}  // namespace
 
 Result<std::string_view> judge_peer(const TlsPlan& plan, const io::TlsInfo& info, const io::TrustStore* authorities, WallTime now) {
   if (plan.level < TlsLevel::verified) return "opportunistic";
@@ -125,13 +171,15 @@ Result<std::string_view> judge_peer(const TlsPlan& plan, const io::TlsInfo& info
       case io::dane::Verdict::mismatch: return failure("tls.untrusted", "validation-failure: " + judgement.reason);
     }
   }
-  if (authorities == nullptr) return failure("tls.untrusted", "certificate-not-trusted: no authorities are configured");
-  if (auto verified = authorities->verify(*chain, plan.server_name, now); !verified) {
-    const std::string_view code = verified.error().code;
-    const std::string_view type = code == "x509.expired" ? "certificate-expired" : code == "x509.name" ? "certificate-host-mismatch" : "certificate-not-trusted";
-    return failure("tls.untrusted", std::string(type) + ": " + verified.error().message);
-  }
+  TRY(verify(*chain, plan.server_name, authorities, now));
   return "verified";
+}
+
+std::string rehearse_peer(const TlsPlan& plan, const io::TlsInfo& info, const io::TrustStore* authorities, WallTime now) {
+  const auto chain = io::Chain::parse(info.peer_chain_pem);
+  if (!chain) return "validation-failure";
+  const auto verified = verify(*chain, plan.server_name, authorities, now);
+  return verified ? std::string() : verified.error().message.substr(0, verified.error().message.find(':'));
 }
 
 }  // namespace postern::remote

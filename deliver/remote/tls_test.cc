@@ -9,6 +9,7 @@ namespace postern::remote::test {
 namespace {
 
 using mail::dns::Mx;
+using mail::mta_sts::Mode;
 using mail::dns::Security;
 using mail::dns::Status;
 using mail::dns::Tlsa;
@@ -24,6 +25,8 @@ struct Choice {
   bool mx_secure = true, address_secure = true, trusted = true;
   TlsRule rule = TlsRule::opportunistic;
   bool require_tls = false, tls_optional = false;
+  Mode sts = Mode::none;
+  bool listed = true;
   std::string expected;  // level, or the refusal's code
 };
 
@@ -55,6 +58,20 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
       {.says = "REQUIRETLS and records", .tlsa = found, .require_tls = true, .expected = "dane+requiretls"},
       {.says = "REQUIRETLS, servers not proved", .tlsa = absent, .mx_secure = false, .require_tls = true, .expected = "550 5.7.10"},
       {.says = "TLS-Required: No", .tlsa = found, .rule = TlsRule::dane_only, .tls_optional = true, .expected = "opportunistic"},
+      {.says = "enforce", .tlsa = absent, .sts = Mode::enforce, .expected = "verified"},
+      {.says = "enforce needs no DNSSEC", .tlsa = absent, .mx_secure = false, .sts = Mode::enforce, .expected = "verified"},
+      {.says = "enforce, the host is not listed", .tlsa = absent, .sts = Mode::enforce, .listed = false, .expected = "451 4.7.5"},
+      {.says = "testing", .tlsa = absent, .sts = Mode::testing, .expected = "opportunistic+rehearse"},
+      {.says = "testing, not listed", .tlsa = absent, .sts = Mode::testing, .listed = false, .expected = "opportunistic+rehearse"},
+      {.says = "testing does not lower what is wanted here", .tlsa = absent, .rule = TlsRule::verified, .sts = Mode::testing, .expected = "verified"},
+      {.says = "where there is DANE, MTA-STS is not asked", .tlsa = found, .sts = Mode::enforce, .listed = false, .expected = "dane"},
+      {.says = "enforce does not help a host whose records cannot be learnt", .tlsa = bogus, .sts = Mode::enforce, .expected = "451 4.7.5"},
+      {.says = "records that cannot be used leave it to MTA-STS", .tlsa = unusable, .sts = Mode::enforce, .expected = "verified"},
+      {.says = "nor do they let testing lower their level", .tlsa = unusable, .sts = Mode::testing, .expected = "required+rehearse"},
+      {.says = "TLS-Required: No goes before MTA-STS", .tlsa = absent, .tls_optional = true, .sts = Mode::enforce, .listed = false, .expected = "opportunistic"},
+      {.says = "REQUIRETLS, servers named by MTA-STS", .tlsa = absent, .mx_secure = false, .require_tls = true, .sts = Mode::enforce, .expected = "verified+requiretls"},
+      {.says = "REQUIRETLS, testing names nobody", .tlsa = absent, .mx_secure = false, .require_tls = true, .sts = Mode::testing, .expected = "550 5.7.10"},
+      {.says = "dane-only is not content with MTA-STS", .tlsa = absent, .rule = TlsRule::dane_only, .sts = Mode::enforce, .expected = "451 4.7.5"},
       {.says = "REQUIRETLS is the stronger word", .tlsa = absent, .require_tls = true, .tls_optional = true, .expected = "verified+requiretls"},
   };
   for (const Choice& choice : kChoices) {
@@ -62,7 +79,8 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
     host.name = host.canonical_name = kHost;
     host.listed_securely = choice.mx_secure;
     host.found_securely = choice.address_secure;
-    const TlsQuery query{choice.rule, choice.trusted, choice.require_tls, choice.tls_optional, "to.test", host};
+    TlsQuery query{choice.rule, choice.trusted, choice.require_tls, choice.tls_optional, "to.test", host, true, nullptr};
+    const StsWord word{choice.sts, choice.listed};
     mail::dns::Facts facts;
     auto chosen = choose_tls(query, facts);
     if (const auto* questions = std::get_if<mail::dns::Questions>(&chosen)) {
@@ -72,9 +90,16 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
     } else {
       EXPECT_TRUE(!choice.mx_secure || !choice.address_secure || !choice.trusted || choice.tls_optional) << choice.says;
     }
+    if (std::holds_alternative<NeedsSts>(chosen)) {
+      query.sts = &word;
+      chosen = choose_tls(query, facts);
+    } else {
+      EXPECT_TRUE(choice.sts == Mode::none || choice.tls_optional || choice.expected == "dane" || choice.expected == "451 4.7.5") << choice.says;
+    }
     std::string shown;
-    if (const auto* plan = std::get_if<TlsPlan>(&chosen)) shown = std::string(name_of(plan->level)) + (plan->require_tls ? "+requiretls" : "");
-    if (const auto* reply = std::get_if<privsep::SmtpReply>(&chosen)) shown = std::to_string(reply->code) + " " + reply->enhanced;
+    if (const auto* plan = std::get_if<TlsPlan>(&chosen))
+      shown = std::string(name_of(plan->level)) + (plan->rehearse ? "+rehearse" : "") + (plan->require_tls ? "+requiretls" : "");
+    if (const auto* refused = std::get_if<HostRefused>(&chosen)) shown = std::to_string(refused->reply.code) + " " + refused->reply.enhanced;
     EXPECT_EQ(shown, choice.expected) << choice.says;
   }
 }
@@ -84,7 +109,7 @@ TEST(TlsChoice, ACnamesEndIsAskedFirst) {  // RFC 7672 §2.2.2
   host.name = kHost;
   host.canonical_name = "real.host.test";
   host.listed_securely = host.found_securely = true;
-  const TlsQuery query{TlsRule::opportunistic, true, false, false, "to.test", host};
+  const TlsQuery query{TlsRule::opportunistic, true, false, false, "to.test", host, false, nullptr};
   mail::dns::Facts facts;
   EXPECT_EQ(std::get<mail::dns::Questions>(choose_tls(query, facts)).front().name, "_25._tcp.real.host.test");
   facts.add({"_25._tcp.real.host.test", Type::tlsa}, answer({}));
@@ -135,7 +160,7 @@ TEST_F(Tls, BytesBehindTheStarttlsReplyAreAnAttack) {  // CVE-2021-38371
     resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.7"), ip("127.0.0.1")}, Security::secure);
     const auto result = deliver();
     EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.0") << reply;
-    EXPECT_THAT(result.tls_observations, ElementsAre(HasSubstr("validation-failure mx.to.test")));
+    EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found validation-failure mx.to.test"));
     EXPECT_FALSE(result.host_dead);
     EXPECT_EQ(evil.count("MAIL"), 0U);
   }
@@ -164,7 +189,7 @@ TEST_F(Tls, ARefusedStarttlsLikewise) {
   courier.rules().tls = TlsRule::required;
   const auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.4");
-  EXPECT_THAT(result.tls_observations, ElementsAre("no-policy-found starttls-not-supported mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test"));
 }
 
 TEST_F(Tls, RequiredAndNotOfferedSendsNothing) {
@@ -185,7 +210,7 @@ TEST_F(Tls, WhereDaneFailsNothingIsSentNotEvenInClear) {
   publish({Tlsa{3, 1, 1, Bytes(32, std::byte{9})}});
   const auto wrong = deliver();
   EXPECT_EQ(shown(wrong.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(wrong.tls_observations, ElementsAre("tlsa validation-failure mx.to.test"));
+  EXPECT_THAT(wrong.tls_observations, ElementsAre("to.test tlsa validation-failure mx.to.test"));
   resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = failed_answer(Security::bogus);
   EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.5");
   publish({matching()});
@@ -228,9 +253,9 @@ TEST_F(Tls, VerifiedNeedsAnAuthorityAndTheName) {
   resolver.table[{"other.test", Type::a}] = answer({ip("127.0.0.1")});
   const auto named = deliver();
   EXPECT_EQ(shown(named.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(named.tls_observations, ElementsAre("no-policy-found certificate-host-mismatch other.test"));
+  EXPECT_THAT(named.tls_observations, ElementsAre("to.test no-policy-found certificate-host-mismatch other.test"));
   settings.authorities = nullptr;
-  EXPECT_THAT(deliver().tls_observations, ElementsAre("no-policy-found certificate-not-trusted other.test"));
+  EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found certificate-not-trusted other.test"));
 }
 
 TEST_F(Tls, RequireTlsGoesOnlyWhereItIsPromisedOnwards) {  // RFC 8689 §4.2.1
