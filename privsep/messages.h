@@ -268,7 +268,8 @@ struct DnssecState {
                            .kind = Kind::tell, .purpose = "whether DNSSEC answers can be trusted"};
   bool trusted = false;
   std::string reason;
-  void fields(auto& codec) { codec(trusted, reason); }
+  bool probed = false;        ///< false: nothing is known yet, and what hangs on it must wait
+  void fields(auto& codec) { codec(trusted, reason, probed); }
 };
 
 /// listener, web → signer: a private-key operation of a TLS handshake. Blocking on the asking side.
@@ -334,7 +335,8 @@ struct DeliveryResult {
   std::vector<Outcome> outcomes;
   bool host_dead = false;     ///< the destination could not be reached at all: back off for all its messages
   std::vector<std::string> tls_observations;  ///< for TLS-RPT (RFC 8460 §4.3): "domain policy-type result mx", or "domain policy-type success"
-  void fields(auto& codec) { codec(outcomes, host_dead, tls_observations); }
+  std::vector<TlsUse> uses;   ///< of remote: the servers it came to, in order; the last is where the outcomes are from
+  void fields(auto& codec) { codec(outcomes, host_dead, tls_observations, uses); }
 };
 
 /// queue → remote: deliver to one destination.

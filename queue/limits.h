@@ -45,6 +45,7 @@ inline constexpr std::size_t kReturnedHeaderBytes = 64 * 1024;  ///< of its head
 inline constexpr std::chrono::hours kHistoryLife{72};           ///< then a message is forgotten
 inline constexpr std::uint64_t kHistoryMessages = 500'000;      ///< the oldest are forgotten sooner
 inline constexpr std::size_t kHistoryAttempts = 200;            ///< notes of attempts kept of one message
+inline constexpr std::size_t kDetours = 20;                      ///< servers of one attempt that are kept besides the last; ours
 inline constexpr std::size_t kHistoryRecipients = 200;          ///< ends of recipients kept of one message
 inline constexpr std::size_t kHistorySweep = 256;               ///< forgotten in one transaction
 inline constexpr std::uint32_t kObservationDays = 8;            ///< TLS observations are kept; RFC 8460 reports a day

@@ -354,7 +354,7 @@ TEST(Schema, RefusesOtherVersionsAndEveryCutOffRow) {
   for (std::size_t length = 0; length < row.size(); ++length) EXPECT_FALSE(decode_row<MessageRecord>(row.substr(0, length)).has_value()) << length;
   EXPECT_FALSE(decode_row<MessageRecord>(row + "x").has_value()) << "trailing bytes";
   std::string other = row;
-  other[0] = 2;
+  other[0] = static_cast<char>(kRowVersion + 1);
   EXPECT_EQ(decode_row<MessageRecord>(other).error().code, "spool.version");
 }
 

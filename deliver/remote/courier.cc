@@ -22,6 +22,8 @@ struct Courier::Errand {
   std::size_t answers_missing = 0;
   Route route;
   std::size_t host = 0, address = 0;
+  TlsDemand demand;                  // of the configuration
+  DnssecTrust dnssec = DnssecTrust::not_known;  // when it began: facts learnt before a verdict are not read after it
   std::optional<TlsPlan> tls;        // for the current host
   std::optional<StsFinding> sts;     // of the domain, once it was needed
   bool reached = false;              // somebody answered a connection, or a host was passed over for its protection
@@ -88,7 +90,19 @@ void Courier::deliver(const privsep::RemoteDelivery& request, const Fd& body, Do
   std::array<std::byte, sizeof errand->seed> random;
   entropy_.fill(random);
   std::copy(random.begin(), random.end(), reinterpret_cast<std::byte*>(&errand->seed));
+  const WallTime now = clock_.now();
+  errand->demand = rules_.tls.demand(request.destination, request.reverse_path, now);
+  errand->dnssec = dnssec_;
+  name_lapsed(request, now);
   find_way(errand);
+}
+
+/// An exception past its day counts no longer; whoever wrote it should hear so, once.
+void Courier::name_lapsed(const privsep::RemoteDelivery& request, WallTime now) {
+  for (const auto* exception : rules_.tls.lapsed(request.destination, now))
+    if (named_.insert(exception->row.domain + exception->last_day).second)
+      log_.warning("a TLS exception is past its day and counts no longer", {{"domain", exception->row.domain}, {"last_day", exception->last_day},
+                                                                            {"reason", exception->reason}, {"id", request.id}});
 }
 
 void Courier::find_way(const ErrandPtr& errand) {
@@ -139,7 +153,7 @@ bool Courier::protect(const ErrandPtr& errand) {
   const StsEntry* policy = errand->sts_in_force();
   StsWord word;
   if (policy != nullptr) word = {policy->policy.mode, mail::mta_sts::allows(policy->policy, host.name)};
-  const TlsQuery query{rules_.tls, dnssec_trusted_, request.require_tls, request.tls_optional, request.destination, host,
+  const TlsQuery query{errand->demand, errand->dnssec, request.require_tls, request.tls_optional, request.destination, host,
                        errand->route.by_mx, errand->sts ? &word : nullptr};
   auto chosen = choose_tls(query, errand->facts);
   if (const auto* questions = std::get_if<mail::dns::Questions>(&chosen)) return ask(errand, *questions, &Courier::try_next), false;
@@ -148,6 +162,12 @@ bool Courier::protect(const ErrandPtr& errand) {
     errand->reached = true;
     errand->meet(refused->reply);
     errand->tls_text = errand->refused_by();
+    privsep::TlsUse passed_over;
+    passed_over.host = host.name;
+    passed_over.wanted = refused->wanted;
+    passed_over.dane = refused->dane;
+    passed_over.obstacle = refused->reply;
+    remember(*errand, std::move(passed_over));
     if (!refused->observation.empty()) observe(*errand, std::string(refused->observation) + " " + host.name);
     skip_host(*errand);
     return true;
@@ -196,10 +216,28 @@ void Courier::skip_host(Errand& errand) {
   errand.tls.reset();
 }
 
+/// Keeps what became of one server, for the log and the message's history.
+void Courier::remember(Errand& errand, privsep::TlsUse use) {
+  if (!errand.demand.exception.empty()) use.wanted += " (exception " + errand.demand.exception + ")";
+  if (use.obstacle.code != 0) {
+    shorten(use.obstacle, limits::kUseTextBytes);
+    log_.info("server passed over", {{"id", errand.job->request.id}, {"mx", use.host}, {"address", use.address}, {"wanted", use.wanted}, {"got", use.got},
+                                     {"dane", use.dane}, {"certificate_key", use.certificate_key},
+                                     {"reply", std::to_string(use.obstacle.code) + " " + use.obstacle.enhanced + " " + use.obstacle.text}});
+  }
+  if (const StsEntry* entry = errand.sts_in_force()) use.mta_sts = std::string(name_of(entry->policy.mode)) + "/" + entry->id;
+  auto& uses = errand.result.uses;
+  if (uses.size() == limits::kUses) uses.pop_back();  // the last one counts
+  uses.push_back(std::move(use));
+}
+
 void Courier::attempted(const ErrandPtr& errand, Attempt attempt) {
   errand->server = attempt.server;
   errand->tls_text = attempt.opened ? errand->described(attempt.tls) : errand->refused_by();
   observe_attempt(*errand, attempt);
+  if (!attempt.opened) attempt.use.obstacle = attempt.obstacle.reply;
+  else if (attempt.transfer.unanswered) attempt.use.obstacle = attempt.transfer.replies.empty() ? SmtpReply{451, "4.4.2", "the connection was lost"} : attempt.transfer.replies.front();
+  remember(*errand, std::move(attempt.use));
   if (!attempt.opened) {
     const NotOpened& why = attempt.obstacle;
     metrics_.count("remote_connections_failed_total", label_of(why.obstacle));
@@ -214,7 +252,7 @@ void Courier::attempted(const ErrandPtr& errand, Attempt attempt) {
   // Lost before MAIL was answered: nothing has happened, the next address may do better.
   if (attempt.transfer.unanswered) {
     errand->reached = true;
-    errand->meet(attempt.transfer.replies.empty() ? SmtpReply{451, "4.4.2", "the connection was lost"} : attempt.transfer.replies.front());
+    errand->meet(errand->result.uses.back().obstacle);
     return try_next(errand);
   }
   for (SmtpReply& reply : attempt.transfer.replies) errand->result.outcomes.push_back({std::move(reply), attempt.server, errand->tls_text, !attempt.takes_dsn});
@@ -244,7 +282,11 @@ void Courier::finish(const ErrandPtr& errand) {
   const SmtpReply& first = errand->result.outcomes.empty() ? none : errand->result.outcomes.front().reply;
   metrics_.count("remote_deliveries_total", "result=\"" + std::string(label_of(first)) + "\"");
   if (sent > 0) metrics_.count("remote_sent_total", "tls=\"" + std::string(tls_label(errand->tls_text)) + "\"");
+  const privsep::TlsUse nowhere;
+  const privsep::TlsUse& use = errand->result.uses.empty() ? nowhere : errand->result.uses.back();
   log_.info("remote delivery", {{"id", request.id}, {"destination", request.destination}, {"server", errand->server}, {"tls", errand->tls_text},
+                                {"wanted", use.wanted}, {"got", use.got}, {"key_exchange", use.key_exchange}, {"forward_secrecy", use.forward_secrecy ? "yes" : "no"},
+                                {"certificate_key", use.certificate_key}, {"dane", use.dane}, {"mta_sts", use.mta_sts},
                                 {"recipients", request.targets.size()}, {"sent", sent}, {"deferred", deferred},
                                 {"reply", std::to_string(first.code) + " " + first.enhanced + " " + first.text}});
   --under_way_;

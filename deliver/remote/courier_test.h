@@ -26,6 +26,7 @@ class Deliveries : public ::testing::Test {
     settings.timeouts = {kLong, kLong, kLong, kLong, kLong, kLong, kLong, kLong};
     settings.tls = &tls;
     courier.rules().own_name = "us.test";
+    courier.set_dnssec(DnssecTrust::off);
     courier.rules().port = server.at.port;
     courier.rules().routes.push_back(*parse_route("to.test=127.0.0.1:" + std::to_string(server.at.port), 25));
   }
@@ -79,7 +80,7 @@ class Deliveries : public ::testing::Test {
   SessionPool pool{loop, settings, {}};
   FakePolicies policies;
   StsCache sts{resolver, policies, policies, loop, log, metrics};
-  Courier courier{resolver, sts, pool, entropy, log, metrics};
+  Courier courier{resolver, sts, pool, entropy, loop, log, metrics};
   std::vector<std::optional<privsep::DeliveryResult>> results;
 };
 

@@ -17,6 +17,8 @@ inline constexpr std::size_t kLeastTextBytes = 64;          ///< of one recipien
 // -- Routes (route.h) --
 inline constexpr std::size_t kMxHosts = 20;                 ///< tried for one destination; RFC 5321 §5.1 wants two at least
 inline constexpr std::size_t kAddresses = 40;               ///< of all hosts together; ours
+inline constexpr std::size_t kUses = 20;                    ///< servers of one delivery that are told of; ours
+inline constexpr std::size_t kUseTextBytes = 300;           ///< of the words of each; ours
 inline constexpr std::size_t kRouteRounds = 4;              ///< of questions until a route is known: MX, then addresses
 
 // -- Dialogue (smtp_session.h) --

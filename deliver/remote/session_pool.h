@@ -31,6 +31,7 @@ struct Attempt {
   std::string doubt;             ///< SmtpSession::doubt()
   bool first = false;            ///< the session's first message
   bool takes_dsn = false;
+  privsep::TlsUse use;
 };
 
 struct PoolStats {

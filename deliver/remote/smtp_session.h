@@ -99,6 +99,7 @@ class SmtpSession final : public io::StreamHandler {
   std::string_view doubt() const {
     return !tls_.empty() ? std::string_view(doubt_) : plan_.tls.level == TlsLevel::clear ? "validation-failure" : "starttls-not-supported";
   }
+  const privsep::TlsUse& use() const { return use_; } ///< what was wanted of the connection, and what it came to
 
   void on_connected() override;
   void on_data(ByteView data) override;
@@ -125,6 +126,7 @@ class SmtpSession final : public io::StreamHandler {
   void greet();
   void protect_or_open();
   void authenticate();
+  privsep::SmtpReply unprotected(const char* enhanced, std::string words) const;
   void fail_opening(Obstacle obstacle, privsep::SmtpReply reply, std::string observation = {});
   // Messages
   void take_rset(const ServerReply& reply, std::uint32_t);
@@ -165,6 +167,7 @@ class SmtpSession final : public io::StreamHandler {
   bool broken_ = false;       // no further message
   bool needs_reset_ = false;  // the server may still be in a transaction
   std::string tls_, doubt_;
+  privsep::TlsUse use_;
   std::size_t messages_ = 0;
 
   // The message under way

@@ -40,7 +40,7 @@ class StsDelivery : public Deliveries {
     policies.served["to.test"] = FakePolicies::text(mode, mx);
   }
   void protect_by_dane(const Tlsa& record) {
-    courier.set_dnssec_trusted(true);
+    courier.set_dnssec(DnssecTrust::on);
     resolver.table[{"to.test", Type::mx}] = answer({Mx{10, kHost}}, Security::secure);
     resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.1")}, Security::secure);
     resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = answer({record}, Security::secure);

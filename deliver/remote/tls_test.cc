@@ -22,9 +22,11 @@ constexpr const char* kHost = "mx.to.test";
 struct Choice {
   const char* says;
   mail::dns::Answer tlsa;
-  bool mx_secure = true, address_secure = true, trusted = true;
+  bool mx_secure = true, address_secure = true;
+  DnssecTrust dnssec = DnssecTrust::on;
   TlsRule rule = TlsRule::opportunistic;
   bool require_tls = false, tls_optional = false;
+  std::string exception = {};
   Mode sts = Mode::none;
   bool listed = true;
   std::string expected;  // level, or the refusal's code
@@ -46,7 +48,8 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
       {.says = "silence is no absence", .tlsa = silent, .expected = "451 4.7.5"},
       {.says = "an insecure MX: records are not looked at", .tlsa = bogus, .mx_secure = false, .expected = "opportunistic"},
       {.says = "an insecure address likewise", .tlsa = bogus, .address_secure = false, .expected = "opportunistic"},
-      {.says = "a resolver that failed its probe proves nothing", .tlsa = found, .trusted = false, .expected = "opportunistic"},
+      {.says = "a resolver that failed its probe proves nothing", .tlsa = found, .dnssec = DnssecTrust::off, .expected = "opportunistic"},
+      {.says = "one that was not probed yet: the mail waits", .tlsa = found, .dnssec = DnssecTrust::not_known, .expected = "451 4.4.3"},
       {.says = "required", .tlsa = absent, .rule = TlsRule::required, .expected = "required"},
       {.says = "verified", .tlsa = absent, .rule = TlsRule::verified, .expected = "verified"},
       {.says = "verified, with records", .tlsa = found, .rule = TlsRule::verified, .expected = "dane"},
@@ -57,7 +60,12 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
       {.says = "REQUIRETLS", .tlsa = absent, .require_tls = true, .expected = "verified+requiretls"},
       {.says = "REQUIRETLS and records", .tlsa = found, .require_tls = true, .expected = "dane+requiretls"},
       {.says = "REQUIRETLS, servers not proved", .tlsa = absent, .mx_secure = false, .require_tls = true, .expected = "550 5.7.10"},
-      {.says = "TLS-Required: No", .tlsa = found, .rule = TlsRule::dane_only, .tls_optional = true, .expected = "opportunistic"},
+      {.says = "TLS-Required: No", .tlsa = found, .tls_optional = true, .expected = "opportunistic"},
+      {.says = "TLS-Required: No: what the destination publishes, not what our administrator wants", .tlsa = found, .rule = TlsRule::verified, .tls_optional = true, .expected = "verified"},
+      {.says = "TLS-Required: No, and dane-only", .tlsa = found, .rule = TlsRule::dane_only, .tls_optional = true, .expected = "dane"},
+      {.says = "an exception", .tlsa = found, .exception = "until 2027-01-31: late", .expected = "opportunistic"},
+      {.says = "an exception with a level", .tlsa = found, .rule = TlsRule::required, .exception = "until 2027-01-31: late", .expected = "required"},
+      {.says = "an exception does not touch REQUIRETLS", .tlsa = found, .require_tls = true, .exception = "until 2027-01-31: late", .expected = "dane+requiretls"},
       {.says = "enforce", .tlsa = absent, .sts = Mode::enforce, .expected = "verified"},
       {.says = "enforce needs no DNSSEC", .tlsa = absent, .mx_secure = false, .sts = Mode::enforce, .expected = "verified"},
       {.says = "enforce, the host is not listed", .tlsa = absent, .sts = Mode::enforce, .listed = false, .expected = "451 4.7.5"},
@@ -76,19 +84,22 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
   };
   for (const Choice& choice : kChoices) {
     Host host;
-    host.name = host.canonical_name = kHost;
+    host.name = kHost;
     host.listed_securely = choice.mx_secure;
-    host.found_securely = choice.address_secure;
-    TlsQuery query{choice.rule, choice.trusted, choice.require_tls, choice.tls_optional, "to.test", host, true, nullptr};
+    const TlsDemand demand{choice.rule, choice.exception};
+    TlsQuery query{demand, choice.dnssec, choice.require_tls, choice.tls_optional, "to.test", host, true, nullptr};
     const StsWord word{choice.sts, choice.listed};
+    const auto proof = choice.address_secure ? Security::secure : Security::insecure;
     mail::dns::Facts facts;
+    facts.add({kHost, Type::a}, answer({ip("127.0.0.1")}, proof));
+    facts.add({kHost, Type::aaaa}, answer({}, proof));
     auto chosen = choose_tls(query, facts);
     if (const auto* questions = std::get_if<mail::dns::Questions>(&chosen)) {
       EXPECT_THAT(*questions, ElementsAre(mail::dns::Question{"_25._tcp.mx.to.test", Type::tlsa}));
       facts.add(questions->front(), choice.tlsa);
       chosen = choose_tls(query, facts);
     } else {
-      EXPECT_TRUE(!choice.mx_secure || !choice.address_secure || !choice.trusted || choice.tls_optional) << choice.says;
+      EXPECT_TRUE(!choice.mx_secure || !choice.address_secure || choice.dnssec != DnssecTrust::on || choice.tls_optional || !choice.exception.empty()) << choice.says;
     }
     if (std::holds_alternative<NeedsSts>(chosen)) {
       query.sts = &word;
@@ -104,13 +115,18 @@ TEST(TlsChoice, ByTlsaStateAndRule) {
   }
 }
 
-TEST(TlsChoice, ACnamesEndIsAskedFirst) {  // RFC 7672 §2.2.2
+TEST(TlsChoice, ACnamesEndIsAskedFirst) {  // RFC 7672 §2.2.2; more in mail/policy/dane_test.cc
   Host host;
   host.name = kHost;
-  host.canonical_name = "real.host.test";
-  host.listed_securely = host.found_securely = true;
-  const TlsQuery query{TlsRule::opportunistic, true, false, false, "to.test", host, false, nullptr};
+  host.listed_securely = true;
+  const TlsDemand demand;
+  const TlsQuery query{demand, DnssecTrust::on, false, false, "to.test", host, false, nullptr};
   mail::dns::Facts facts;
+  for (const Type type : {Type::a, Type::aaaa}) {
+    auto alias = answer(type == Type::a ? std::vector<mail::dns::Record>{ip("127.0.0.1")} : std::vector<mail::dns::Record>{}, Security::secure);
+    alias.canonical_name = "real.host.test";
+    facts.add({kHost, type}, alias);
+  }
   EXPECT_EQ(std::get<mail::dns::Questions>(choose_tls(query, facts)).front().name, "_25._tcp.real.host.test");
   facts.add({"_25._tcp.real.host.test", Type::tlsa}, answer({}));
   EXPECT_EQ(std::get<mail::dns::Questions>(choose_tls(query, facts)).front().name, "_25._tcp.mx.to.test");
@@ -132,7 +148,7 @@ class Tls : public Deliveries {
     resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.1")}, Security::secure);
     store = std::make_unique<io::TrustStore>(*io::TrustStore::load(root->pem()));
     settings.authorities = store.get();
-    courier.set_dnssec_trusted(true);
+    courier.set_dnssec(DnssecTrust::on);
   }
   void publish(std::vector<mail::dns::Record> records) { resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = answer(std::move(records), Security::secure); }
   Tlsa matching() const { return {3, 1, 1, *crypto::from_hex(io::Chain::parse(chain_pem)->describe(0).sha256_spki)}; }
@@ -175,7 +191,7 @@ TEST_F(Tls, AFailedHandshakeMeansClearTextOnlyWhereThatMayBe) {
   EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
   EXPECT_EQ(result.outcomes[0].tls, "");
   pool.close_idle();
-  courier.rules().tls = TlsRule::required;
+  courier.rules().tls.fallback = TlsRule::required;
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]).substr(0, 3), "451");
   EXPECT_EQ(server.messages.size(), 1U);
@@ -186,7 +202,7 @@ TEST_F(Tls, ARefusedStarttlsLikewise) {
   server.manners.answers["STARTTLS"] = "454 4.7.0 not now\r\n";
   EXPECT_EQ(shown(deliver().outcomes[0]), "250 2.0.0");
   pool.close_idle();
-  courier.rules().tls = TlsRule::required;
+  courier.rules().tls.fallback = TlsRule::required;
   const auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.4");
   EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test"));
@@ -194,7 +210,7 @@ TEST_F(Tls, ARefusedStarttlsLikewise) {
 
 TEST_F(Tls, RequiredAndNotOfferedSendsNothing) {
   server.manners.offers = {"PIPELINING"};
-  courier.rules().tls = TlsRule::required;
+  courier.rules().tls.fallback = TlsRule::required;
   EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
   EXPECT_EQ(server.count("MAIL"), 0U);
 }
@@ -237,14 +253,14 @@ TEST_F(Tls, UnusableRecordsAskForTlsAndNoName) {
   publish({unusable_record()});
   const auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
-  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" opportunistic"));
+  EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" required"));
   server.manners.offers = {};
   pool.close_idle();
   EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.4");
 }
 
 TEST_F(Tls, VerifiedNeedsAnAuthorityAndTheName) {
-  courier.rules().tls = TlsRule::verified;
+  courier.rules().tls.fallback = TlsRule::verified;
   const auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
   EXPECT_THAT(result.outcomes[0].tls, HasSubstr(" verified"));
@@ -256,6 +272,70 @@ TEST_F(Tls, VerifiedNeedsAnAuthorityAndTheName) {
   EXPECT_THAT(named.tls_observations, ElementsAre("to.test no-policy-found certificate-host-mismatch other.test"));
   settings.authorities = nullptr;
   EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found certificate-not-trusted other.test"));
+}
+
+TEST_F(Tls, WhatWasWantedAndHadIsTold) {
+  publish({matching()});
+  const auto had = deliver();
+  ASSERT_EQ(had.uses.size(), 1U);
+  const auto& use = had.uses[0];
+  EXPECT_EQ(use.host, kHost);
+  EXPECT_EQ(use.address, server.at.to_string());
+  EXPECT_EQ(use.wanted, "dane");
+  EXPECT_EQ(use.got, "dane");
+  EXPECT_EQ(use.version, "TLSv1.3");
+  EXPECT_THAT(use.cipher, HasSubstr("TLS_AES"));
+  EXPECT_EQ(use.key_exchange, "ECDHE");
+  EXPECT_TRUE(use.forward_secrecy);
+  EXPECT_EQ(use.certificate_key, "ECDSA P-256");
+  EXPECT_EQ(use.dane, "match 3 1 1");
+  EXPECT_EQ(use.obstacle.code, 0);
+  pool.close_idle();
+  publish({Tlsa{3, 1, 1, Bytes(32, std::byte{9})}});
+  const auto refused = deliver();
+  ASSERT_EQ(refused.uses.size(), 1U);
+  EXPECT_EQ(refused.uses[0].wanted, "dane");
+  EXPECT_EQ(refused.uses[0].got, "");
+  EXPECT_EQ(refused.uses[0].dane, "no match");
+  EXPECT_EQ(refused.uses[0].obstacle.enhanced, "4.7.5");
+  server.manners.offers = {};
+  resolver.table[{"to.test", Type::mx}] = answer({Mx{10, kHost}});
+  const auto clear = deliver();
+  ASSERT_EQ(clear.uses.size(), 1U);
+  EXPECT_EQ(clear.uses[0].wanted, "opportunistic");
+  EXPECT_EQ(clear.uses[0].got, "clear");
+  EXPECT_EQ(clear.uses[0].version, "");
+  EXPECT_EQ(clear.uses[0].dane, "not asked: DNSSEC does not prove the MX");
+}
+
+TEST_F(Tls, EachServerThatWasPassedOverIsTold) {
+  resolver.table[{"to.test", Type::mx}] = answer({Mx{5, "lost.to.test"}, Mx{10, kHost}}, Security::secure);
+  resolver.table[{"lost.to.test", Type::a}] = answer({ip("127.0.0.1")}, Security::secure);
+  resolver.table[{mail::dane::tlsa_name("lost.to.test", server.at.port), Type::tlsa}] = failed_answer();
+  const auto result = deliver();
+  ASSERT_EQ(result.uses.size(), 2U);
+  EXPECT_EQ(result.uses[0].host, "lost.to.test");
+  EXPECT_EQ(result.uses[0].address, "");
+  EXPECT_EQ(result.uses[0].obstacle.enhanced, "4.7.5");
+  EXPECT_EQ(result.uses[1].host, kHost);
+  EXPECT_EQ(result.uses[1].got, "opportunistic");
+}
+
+TEST_F(Tls, RequireTlsThatCannotBeKeptComesBack) {  // RFC 8689 §4.2.1
+  auto r = request();
+  r.require_tls = true;
+  server.manners.offers = {"PIPELINING"};
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "550 5.7.10") << "no STARTTLS";
+  server.manners.offers = {"STARTTLS", "REQUIRETLS"};
+  settings.authorities = nullptr;
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "550 5.7.10") << "nobody vouches for the certificate";
+  publish({matching()});
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "250 2.0.0") << "a TLSA record does";
+  publish({Tlsa{3, 1, 1, Bytes(32, std::byte{9})}});
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "550 5.7.10");
+  resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = failed_answer(Security::bogus);
+  EXPECT_EQ(shown(deliver(r).outcomes[0]), "451 4.7.5") << "what cannot be learnt now may be known later";
+  EXPECT_EQ(server.count("MAIL"), 1U);
 }
 
 TEST_F(Tls, RequireTlsGoesOnlyWhereItIsPromisedOnwards) {  // RFC 8689 §4.2.1

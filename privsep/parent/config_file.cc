@@ -11,6 +11,7 @@
 #include "io/endpoint.h"
 #include "privsep/config.h"
 #include "privsep/config_table.h"
+#include "privsep/tls_rules.h"
 
 namespace postern::privsep {
 
@@ -49,6 +50,8 @@ std::string expected(const ConfigRow& row) {
     case ValueKind::endpoints: return "a list of addresses with ports such as [\"192.0.2.1:25\", \"[2001:db8::1]:25\"]";
     case ValueKind::prefixes: return "a list of networks such as [\"192.0.2.0/24\"]";
     case ValueKind::texts: return "a list of texts";
+    case ValueKind::tls_levels: return "a list of \"DOMAIN=LEVEL\", the level one of opportunistic, required, verified, dane-only";
+    case ValueKind::tls_exceptions: return "a list of \"DOMAIN=LEVEL until YYYY-MM-DD: REASON\"";
     case ValueKind::durations: return "a list of durations such as [\"5m\", \"1h\"]";
     case ValueKind::path: return "an absolute path, or \"\"";
   }
@@ -73,6 +76,12 @@ std::optional<std::string> list_element(const ConfigRow& row, std::string_view t
       const auto seconds = with_unit(text, kTimeUnits);
       return seconds && *seconds > 0 ? std::optional(std::to_string(*seconds)) : std::nullopt;
     }
+    case ValueKind::tls_levels: {
+      const auto unsaid = parse_tls_rule(row.choices);
+      return parse_tls_domain(text, unsaid ? &*unsaid : nullptr) ? std::optional(std::string(text)) : std::nullopt;
+    }
+    case ValueKind::tls_exceptions:
+      return parse_tls_exception(text) ? std::optional(std::string(text)) : std::nullopt;
     default:
       return std::string(text);
   }
@@ -100,7 +109,15 @@ std::optional<std::string> scalar(const ConfigRow& row, std::string_view text) {
 }
 
 bool is_list(ValueKind kind) {
-  return kind == ValueKind::endpoints || kind == ValueKind::prefixes || kind == ValueKind::texts || kind == ValueKind::durations;
+  switch (kind) {
+    case ValueKind::endpoints:
+    case ValueKind::prefixes:
+    case ValueKind::texts:
+    case ValueKind::durations:
+    case ValueKind::tls_levels:
+    case ValueKind::tls_exceptions: return true;
+    default: return false;
+  }
 }
 
 std::optional<std::string> canonical(const ConfigRow& row, const toml::node& node) {

@@ -90,6 +90,7 @@ constexpr LiveCommand kLive[] = {
     {"status", "", "The processes", "", "", "processes", kProcesses},
     {"audit", "", "Compare the running processes with their policies; exit status 1 on a difference", "", "", "processes", kAudit},
     {"reload", "", "Put the changed configuration file in force", "", ""},
+    {"remote", "status", "Mail going out: sessions, and whether DNSSEC answers are trusted", "", ""},
     {"keys", "list", "The keys of the signer", "", "", {}, kKeys},
 };
 
