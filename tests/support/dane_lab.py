@@ -64,6 +64,10 @@ class Lab:
         for program in self.running:
             program.wait(20)
         for own in self.sockets:
+            try:
+                own.shutdown(socket.SHUT_RDWR)  # wakes who waits in it
+            except OSError:
+                pass  # not connected: it has done so all the same
             own.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -153,7 +157,7 @@ class Lab:
             f.write(". 3600 NS ns.lab.\nns.lab. 3600 A %s\n" % AUTHORITY)
         with open(at + "/unbound.conf", "w") as f:
             f.write('server:\n interface: %s\n do-daemonize: no\n username: ""\n chroot: ""\n directory: "%s"\n pidfile: ""\n use-syslog: no\n logfile: ""\n'
-                    ' do-not-query-localhost: no\n do-ip6: no\n root-hints: "%s/hints"\n module-config: "%siterator"\n access-control: 127.0.0.0/8 allow\n'
+                    ' do-not-query-localhost: no\n do-ip6: no\n root-hints: "%s/hints"\n module-config: "%siterator"\n access-control: 127.0.0.0/8 allow\n access-control: 192.0.2.0/24 allow\n'
                     ' num-threads: 1\n outgoing-range: 2000\n num-queries-per-thread: 1500\n jostle-timeout: 20000\n log-servfail: no\n verbosity: 1\n%s'
                     'remote-control:\n control-enable: no\n'
                     % (address, at, at, "validator " if validates else "", ' trust-anchor: "%s"\n' % self.anchor if validates else ""))
