@@ -182,7 +182,10 @@ Security security_of(const getdns_dict* reply, DnsProof proof) {
   switch (number(reply, "/dnssec_status").value_or(GETDNS_DNSSEC_INDETERMINATE)) {
     case GETDNS_DNSSEC_SECURE: return Security::secure;
     case GETDNS_DNSSEC_BOGUS: return Security::bogus;
-    default: return Security::insecure;  // proved insecure, or no anchor above: nothing is proved of the records
+    case GETDNS_DNSSEC_INSECURE: return Security::insecure;  // proved: the zone is not signed
+    // RFC 7672 §2.1.1: indeterminate is neither; keys or DS records could not be had, or no anchor stands above. Like bogus it must not pass
+    // for a proof that nothing is signed.
+    default: return Security::unknown;
   }
 }
 
@@ -213,7 +216,7 @@ Answer dns_answer(const getdns_dict* response, const Question& question, DnsProo
   const auto rcode = number(reply, "/header/rcode");
   if (!rcode || (*rcode != kNoError && *rcode != kNameError)) return answer;
   answer.security = security_of(reply, proof);
-  if (answer.security == Security::bogus) return answer;  // RFC 4035 §5.5: as if the server had failed
+  if (answer.security == Security::bogus || answer.security == Security::unknown) return answer;  // RFC 4035 §5.5: as if the server had failed
   read_answer_section(reply, question, answer);
   answer.nxdomain = *rcode == kNameError;
   if (answer.nxdomain) answer.records.clear();

@@ -86,6 +86,21 @@ Result<Chain> Chain::parse(std::string_view pem) {
 
 std::size_t Chain::size() const { return impl_->certificates.size(); }
 
+std::string Chain::key_kind(std::size_t index) const {
+  POSTERN_CHECK(index < size());
+  const EVP_PKEY* key = X509_get0_pubkey(impl_->certificates[index].get());
+  const std::string bits = key == nullptr ? "" : std::to_string(EVP_PKEY_get_bits(key));
+  ERR_clear_error();
+  switch (key == nullptr ? EVP_PKEY_NONE : EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS: return "RSA " + bits;
+    case EVP_PKEY_EC: return "ECDSA P-" + bits;  // the curves TLS knows are named by their size (RFC 8422 §5.1.1)
+    case EVP_PKEY_ED25519: return "Ed25519";
+    case EVP_PKEY_ED448: return "Ed448";
+    default: return "unknown";
+  }
+}
+
 Chain::Summary Chain::describe(std::size_t index) const {
   POSTERN_CHECK(index < size());
   X509* certificate = impl_->certificates[index].get();

@@ -31,6 +31,8 @@ class Chain {
     std::string sha256_certificate, sha256_spki;  ///< hex: what a TLSA x 0 1 and x 1 1 would hold
   };
   Summary describe(std::size_t index) const;
+  /// What kind of key a certificate holds, and how large: "RSA 2048", "ECDSA P-256", "Ed25519".
+  std::string key_kind(std::size_t index) const;
 
   struct Impl;
   const Impl& impl() const { return *impl_; }  ///< for io/ only

@@ -78,8 +78,13 @@ constexpr ConfigRow kConfigRows[] = {
     {"relay.connect_timeout", duration, "30s", 1, 600, "", kRemote, "How long a connection may take to come up."},
     {"relay.timeout_scale_percent", integer, "100", 1, 1000, "", kRemote, "Scales the reply timeouts of RFC 5321 section 4.5.3.2."},
     {"relay.tls", choice, "opportunistic", 0, 0, "opportunistic|required|verified|dane-only", kRemote, "The least TLS for mail going out."},
+    {"relay.tls_domains", tls_levels, "[]", 0, 0, "", kRemote, "Other levels for single destinations, \"DOMAIN=LEVEL\"; \".DOMAIN=LEVEL\" is for all names below. The row that fits best counts."},
+    {"relay.require_tls", tls_levels, "[]", 0, 0, "verified", kRemote, "Sending domains whose mail wants at least this level wherever it goes, \"DOMAIN\" (verified) or \"DOMAIN=LEVEL\"."},
+    {"relay.tls_exceptions", tls_exceptions, "[]", 0, 0, "", kRemote, "Destinations let off, \"DOMAIN=LEVEL until YYYY-MM-DD: REASON\": until that day (UTC) is over this level counts, and DANE and MTA-STS do not. Never for REQUIRETLS."},
     {"relay.ca_file", path, "/etc/ssl/certs/ca-certificates.crt", 0, 0, "", kNone, "The certificate authorities trusted for MTA-STS and verified TLS."},
     {"relay.allow_private", flag, "false", 0, 0, "", kRemote, "Whether policy fetches may reach private and loopback addresses."},
+    {"relay.policy_timeout", duration, "60s", 1, 300, "", kRemote, "How long fetching an MTA-STS policy may take (RFC 8461 section 3.3)."},
+    {"relay.policy_port", integer, "443", 1, 65535, "", kRemote, "The port of MTA-STS policy servers; only tests have another one."},
     {"relay.ipv6", flag, "true", 0, 0, "", kRemote, "Whether IPv6 addresses of other servers are used."},
 
     // DNS.
@@ -89,6 +94,12 @@ constexpr ConfigRow kConfigRows[] = {
     {"resolver.probe_bogus", text, "dnssec-failed.org", 0, 253, "", kResolver, "A name whose signatures are wrong; its answer must fail. Empty: not probed."},
     {"resolver.timeout", duration, "3s", 1, 30, "", kResolver, "How long one question to an upstream may take."},
     {"resolver.cache_entries", integer, "100000", 100, 10000000, "", kResolver, "Answers kept."},
+
+    // Our own MTA-STS policy (RFC 8461), served by web for the host mta-sts.DOMAIN.
+    {"mta_sts.domains", texts, "[]", 0, 0, "", kWeb, "Domains whose policy is served, \"DOMAIN\" or \"DOMAIN=MODE\". web must be reached as mta-sts.DOMAIN on port 443, with a certificate for that name."},
+    {"mta_sts.mode", choice, "testing", 0, 0, "enforce|testing|none", kWeb, "What senders do when a server does not match: refuse it, only report it, or nothing. A domain's own MODE goes first."},
+    {"mta_sts.mx", texts, "[]", 0, 0, "", kWeb, "The names of the mail servers, as in MX records; \"*.example\" stands for one label. Empty: server.host_name."},
+    {"mta_sts.max_age", duration, "7d", 86400, 31557600, "", kWeb, "How long senders keep the policy."},
 
     // Mailboxes.
     {"mailbox.maildir", path, "", 0, 0, "", kNone, "The folder under which Maildirs of accounts with that kind of delivery are written. Empty: none."},

@@ -20,6 +20,8 @@ enum class ValueKind : std::uint8_t {
   endpoints,  ///< list of "ADDRESS:PORT", "[ADDRESS]:PORT"
   prefixes,   ///< list of CIDR networks
   texts,      ///< list of texts
+  tls_levels, ///< list of "DOMAIN=LEVEL" (tls_rules.h); the row's `choices` is the level of a domain without one, or empty
+  tls_exceptions,  ///< list of "DOMAIN=LEVEL until YYYY-MM-DD: REASON"
   durations,  ///< list of durations
   routes,     ///< list of static routes (static_route.h)
   path,       ///< absolute path, or empty

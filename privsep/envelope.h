@@ -101,7 +101,28 @@ struct SmtpReply {
   std::string text;
   bool is_success() const { return code >= 200 && code < 300; }
   bool is_permanent() const { return code >= 500; }
+  bool operator==(const SmtpReply&) const = default;
   void fields(auto& codec) { codec(code, enhanced, text); }
+};
+
+/// One server that a delivery came to, and the protection it had there. For people (log, history): nothing is decided from it.
+struct TlsUse {
+  std::string host;             ///< the server's name, as the MX or the route says it
+  std::string address;          ///< "192.0.2.1:25"; empty: passed over before a connection
+  std::string wanted;           ///< the least that would do: opportunistic, required, verified, dane; with "+requiretls"
+  std::string got;              ///< clear, opportunistic, required, verified, dane; empty: no session came up
+  std::string version;          ///< "TLSv1.3"; this and the next five are empty in clear
+  std::string cipher;
+  std::string key_exchange;     ///< "ECDHE"
+  bool forward_secrecy = false;
+  std::string certificate_key;  ///< "ECDSA P-256", "RSA 2048", "Ed25519"
+  std::string dane;             ///< what became of the TLSA records: "match 3 1 1", "no match", "unusable", "none", "not proved", "off" …
+  std::string mta_sts;          ///< what the policy of the domain said; empty: it has none
+  SmtpReply obstacle{0, "", ""};  ///< why no message was sent here; code 0: one was
+  void fields(auto& codec) {
+    codec(host, address, wanted, got, version, cipher, key_exchange, forward_secrecy, certificate_key, dane, mta_sts, obstacle);
+  }
+  bool operator==(const TlsUse&) const = default;
 };
 
 }  // namespace postern::privsep

@@ -21,8 +21,9 @@ struct MessageList {
 using Messages =
     MessageList<ChildStart, ChildFile, PeerChannel, StartComplete, Ready, Stop, Reload, LogLine, MetricsReport, PeerBroken,
                 SyscallReport, StatusSnapshot, LmtpConnect, LmtpConnection, RecipientQuery, RecipientVerdict, Submission,
-                SubmissionVerdict, SpoolRequest, SpoolAnswer, SpoolState, WorkMarker, DnsQuery, DnsAnswer, DnssecState, TlsSign, TlsSignature,
-                CertificatesQuery, Certificates, LocalDelivery, DeliveryResult, RemoteDelivery, AdminRequest, AdminAnswer>;
+                 SubmissionVerdict, SpoolRequest, SpoolAnswer, SpoolState, WorkMarker, DnsQuery, DnsAnswer, DnssecState, TlsSign, TlsSignature,
+                 CertificatesQuery, Certificates, LocalDelivery, DeliveryResult, RemoteDelivery, StsQuery, StsKnown,
+                 StsLearnt, StsRefresh, AdminRequest, AdminAnswer>;
 
 inline constexpr const auto& kRows = Messages::rows;
 

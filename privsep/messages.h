@@ -2,6 +2,7 @@
 /// Adding one is a struct here, its name in message_table.h, and an `on()` in whoever receives it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -278,7 +279,8 @@ struct DnssecState {
                            .kind = Kind::tell, .purpose = "whether DNSSEC answers can be trusted"};
   bool trusted = false;
   std::string reason;
-  void fields(auto& codec) { codec(trusted, reason); }
+  bool probed = false;        ///< false: nothing is known yet, and what hangs on it must wait
+  void fields(auto& codec) { codec(trusted, reason, probed); }
 };
 
 /// listener, web → signer: a private-key operation of a TLS handshake. Blocking on the asking side.
@@ -343,8 +345,9 @@ struct DeliveryResult {
                            .max_bytes = kEnvelopeBytes, .kind = Kind::answer, .purpose = "one outcome a recipient"};
   std::vector<Outcome> outcomes;
   bool host_dead = false;     ///< the destination could not be reached at all: back off for all its messages
-  std::vector<std::string> tls_observations;  ///< TLS-RPT result types seen (RFC 8460 §4.3), "policy-type result mx"
-  void fields(auto& codec) { codec(outcomes, host_dead, tls_observations); }
+  std::vector<std::string> tls_observations;  ///< for TLS-RPT (RFC 8460 §4.3): "domain policy-type result mx", or "domain policy-type success"
+  std::vector<TlsUse> uses;   ///< of remote: the servers it came to, in order; the last is where the outcomes are from
+  void fields(auto& codec) { codec(outcomes, host_dead, tls_observations, uses); }
 };
 
 /// queue → remote: deliver to one destination.
@@ -372,6 +375,46 @@ struct RemoteDelivery {
   void fields(auto& codec) {
     codec(id, destination, reverse_path, targets, body, smtputf8, require_tls, tls_optional, ret, envid, content);
   }
+};
+
+/// An MTA-STS policy as it is kept (RFC 8461 §3.3). Whoever reads it parses the text anew.
+struct StsPolicy {
+  std::string domain;         ///< canonical
+  std::string id;             ///< of the record that announced it; letters and digits, 32 at most
+  std::string text;           ///< the policy file, at most 64 KiB
+  WallTime fetched{};
+  WallTime expires{};
+  void fields(auto& codec) { codec(domain, id, text, fetched, expires); }
+};
+inline constexpr std::size_t kStsPolicyBytes = 68 * 1024;
+
+/// remote → queue: which policy of `domain` is kept? `queue` has a disk, `remote` has none.
+struct StsQuery {
+  static constexpr Row row{.number = 0x34, .name = "sts-query", .from = Role::remote, .to = Role::queue, .max_bytes = 512,
+                           .kind = Kind::request, .answer = "sts-known", .purpose = "which MTA-STS policy of a domain is kept?"};
+  std::string domain;
+  void fields(auto& codec) { codec(domain); }
+};
+struct StsKnown {
+  static constexpr Row row{.number = 0x35, .name = "sts-known", .from = Role::queue, .to = Role::remote, .max_bytes = kStsPolicyBytes,
+                           .kind = Kind::answer, .purpose = "the kept policy, or that there is none"};
+  std::string error;          ///< not empty: the disk does not tell
+  std::optional<StsPolicy> policy;
+  void fields(auto& codec) { codec(error, policy); }
+};
+/// remote → queue: a policy that was fetched, to keep until it expires.
+struct StsLearnt {
+  static constexpr Row row{.number = 0x36, .name = "sts-learnt", .from = Role::remote, .to = Role::queue, .max_bytes = kStsPolicyBytes,
+                           .kind = Kind::tell, .purpose = "a fetched MTA-STS policy, to keep"};
+  StsPolicy policy;
+  void fields(auto& codec) { codec(policy); }
+};
+/// queue → remote: this policy is getting old; look for a newer one before it expires.
+struct StsRefresh {
+  static constexpr Row row{.number = 0x37, .name = "sts-refresh", .from = Role::queue, .to = Role::remote, .max_bytes = 512,
+                           .kind = Kind::tell, .purpose = "a kept policy gets old: fetch it anew"};
+  std::string domain;
+  void fields(auto& codec) { codec(domain); }
 };
 
 // ---- administration ------------------------------------------------------------------------------------------------

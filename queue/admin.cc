@@ -131,6 +131,18 @@ AdminAnswer list(Engine& engine, const AdminRequest& request) {
   return {{}, dump(out)};
 }
 
+/// What was wanted of a connection and what it was, for `queue show`.
+json security_json(const privsep::TlsUse& use) {
+  if (use == privsep::TlsUse{}) return nullptr;
+  json out{{"host", use.host}, {"address", use.address}, {"wanted", use.wanted}, {"got", use.got}, {"dane", use.dane}};
+  if (!use.mta_sts.empty()) out["mta_sts"] = use.mta_sts;
+  if (!use.version.empty())
+    out.update({{"version", use.version}, {"cipher", use.cipher}, {"key_exchange", use.key_exchange}, {"forward_secrecy", use.forward_secrecy},
+                {"certificate_key", use.certificate_key}});
+  if (use.obstacle.code != 0) out["obstacle"] = reply_json(use.obstacle);
+  return out;
+}
+
 json attempts_json(Engine& engine, Number number) {
   json rows = json::array();
   const auto attempts = engine.spool().attempts(number);
@@ -142,7 +154,7 @@ json attempts_json(Engine& engine, Number number) {
     json recipients = json::array();
     for (std::size_t k = 0; k < a.recipients.size() && k < 20; ++k) recipients.push_back(a.recipients[k]);
     rows.push_back({{"at", seconds(a.at)}, {"what", a.what}, {"destination", a.destination}, {"recipients", recipients},
-                    {"reply", reply_json(a.reply)}, {"server", a.server}, {"tls", a.tls}});
+                    {"reply", reply_json(a.reply)}, {"server", a.server}, {"tls", a.tls}, {"security", security_json(a.use)}});
   }
   return rows;
 }
@@ -164,7 +176,7 @@ json live_json(Engine& engine, Number number) {
     if (out["recipients"].size() == limits::kHistoryRecipients) break;
     out["recipients"].push_back({{"recipient", r.recipient}, {"target", r.target}, {"route", name_of(r.route)}, {"destination", shown(r.destination, r.route)},
                                  {"state", name_of(r.state)}, {"attempts", r.attempts}, {"due", seconds(r.due)}, {"reply", reply_json(r.reply)},
-                                 {"server", r.server}, {"tls", r.tls}});
+                                 {"server", r.server}, {"tls", r.tls}, {"security", security_json(r.use)}});
   }
   return out;
 }
@@ -172,9 +184,13 @@ json live_json(Engine& engine, Number number) {
 json past_json(const HistoryRecord& history, Number number) {
   json out{{"number", number}, {"id", history.id}, {"sender", history.reverse_path}, {"account", history.account}, {"size", history.size},
            {"received", seconds(history.received)}, {"finished", seconds(history.finished)}, {"in_queue", false}, {"recipients", json::array()}};
-  for (const auto& end : history.ends)
+  for (std::size_t i = 0; i < history.ends.size(); ++i) {
+    const auto& end = history.ends[i];
+    const bool known = i < history.use_of.size() && history.use_of[i] < history.uses.size();
     out["recipients"].push_back({{"recipient", end.recipient}, {"state", name_of(end.state)}, {"attempts", end.attempts}, {"at", seconds(end.at)},
-                                 {"reply", reply_json(end.reply)}, {"server", end.server}, {"tls", end.tls}});
+                                 {"reply", reply_json(end.reply)}, {"server", end.server}, {"tls", end.tls},
+                                 {"security", known ? security_json(history.uses[history.use_of[i]]) : json(nullptr)}});
+  }
   return out;
 }
 
@@ -229,6 +245,24 @@ AdminAnswer stats(Engine& engine, const AdminRequest& request) {
   for (const auto& d : scheduler.destinations(*limit))
     out["destinations"].push_back({{"destination", d.name}, {"deliveries", d.groups}, {"running", d.running}, {"window", d.window},
                                    {"failures", d.failures}, {"blocked_until", seconds(d.blocked_until)}, {"held", d.held}});
+  return {{}, dump(out)};
+}
+
+/// The words of an observation of remote's: "domain policy result [server]".
+AdminAnswer tls(Engine& engine, const AdminRequest& request) {
+  const auto limit = text::parse_uint(request.get("limit", std::to_string(limits::kAdminPage)), limits::kAdminPageMost);
+  if (!limit) return failed("limit is a number up to " + std::to_string(limits::kAdminPageMost));
+  const std::string domain = text::to_lower(request.get("destination"));
+  const auto rows = engine.spool().observations(domain.empty() ? *limit : limits::kObservationDays * limits::kObservationsPerDay);
+  if (!rows) return failed("the observations cannot be read");
+  json out{{"observations", json::array()}};
+  for (const Observation& row : *rows) {
+    const auto words = text::split(row.what, ' ');
+    const auto word = [&](std::size_t i) { return i < words.size() ? std::string(words[i]) : std::string(); };
+    if (!domain.empty() && word(0) != domain) continue;
+    if (out["observations"].size() == *limit) break;
+    out["observations"].push_back({{"day", std::int64_t{row.day} * 86'400}, {"domain", word(0)}, {"policy", word(1)}, {"result", word(2)}, {"server", word(3)}, {"count", row.times}});
+  }
   return {{}, dump(out)};
 }
 
@@ -374,6 +408,7 @@ void administer(Engine& engine, const AdminRequest& request, Answer answer) {
   if (request.command == "queue show") return answer(show(engine, request));
   if (request.command == "message why") return answer(why(engine, request));
   if (request.command == "queue stats") return answer(stats(engine, request));
+  if (request.command == "queue tls") return answer(tls(engine, request));
   for (const std::string_view verb : {"hold", "release", "retry", "fail", "drop", "reroute"})
     if (request.command == "queue " + std::string(verb)) return change_many(engine, request, verb, std::move(answer));
   answer(failed("the queue has no command " + text::printable(request.command)));

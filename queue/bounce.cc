@@ -140,14 +140,15 @@ std::string status_part(const ReportInput& in, bool global) {
   return out;
 }
 
-/// What is returned of the message: RFC 3461 §4.3, RET=FULL only in failures (§6.2), and never binary.
+/// What is returned of the message: RFC 3461 §4.3, RET=FULL only in failures (§6.2), never binary, and not of what wants TLS on its whole
+/// way (RFC 8689 §5).
 struct Returned {
   std::string_view bytes;
   bool whole = false;
 };
 Returned returned(const ReportInput& in) {
   const bool full = in.kind == ReportKind::failure && in.message->ret == privsep::Ret::full && in.original_whole &&
-                    in.original.size() <= limits::kReturnedBytes && in.message->body != privsep::Body::binary_mime;
+                    in.original.size() <= limits::kReturnedBytes && in.message->body != privsep::Body::binary_mime && !in.message->require_tls;
   if (full) return {in.original, true};
   const auto block = mail::parse_header(bytes_of(in.original.substr(0, limits::kReturnedHeaderBytes)));
   if (!block) return {};

@@ -25,6 +25,30 @@ privsep::SmtpReply tame(const privsep::SmtpReply& reply) {
   return tamed;
 }
 
+/// What `remote` says of a server and its protection, every field bounded and printable.
+privsep::TlsUse tame(privsep::TlsUse use) {
+  constexpr std::size_t kWordBytes = 64, kSentenceBytes = 200;
+  for (std::string* field : {&use.got, &use.version, &use.cipher, &use.key_exchange, &use.certificate_key, &use.address})
+    *field = text::printable(*field, kWordBytes);
+  for (std::string* field : {&use.host, &use.wanted, &use.dane, &use.mta_sts}) *field = text::printable(*field, kSentenceBytes);
+  if (use.obstacle.code != 0) use.obstacle = tame(use.obstacle);
+  return use;
+}
+
+/// Servers that were come to and left again before the one whose word counts.
+void note_detours(Landing& landing, const Flight& flight, const privsep::DeliveryResult& result, WallTime now) {
+  for (std::size_t i = 0; i + 1 < result.uses.size() && i < limits::kDetours; ++i) {
+    AttemptRecord detour;
+    detour.at = now;
+    detour.what = "passed over";
+    detour.destination = flight.destination;
+    detour.use = tame(result.uses[i]);
+    detour.reply = detour.use.obstacle;
+    detour.server = detour.use.host + (detour.use.address.empty() ? "" : " " + detour.use.address);
+    landing.notes.push_back(std::move(detour));
+  }
+}
+
 void note(Landing& landing, const Flight& flight, const RecipientRecord& r, std::string_view what) {
   for (auto& same : landing.notes) {
     if (same.what != what || same.reply.code != r.reply.code || same.reply.text != r.reply.text || same.server != r.server) continue;
@@ -39,6 +63,7 @@ void note(Landing& landing, const Flight& flight, const RecipientRecord& r, std:
   attempt.reply = r.reply;
   attempt.server = r.server;
   attempt.tls = r.tls;
+  attempt.use = r.use;
   landing.notes.push_back(std::move(attempt));
 }
 
@@ -152,7 +177,10 @@ Landing apply(Flight& flight, const privsep::DeliveryResult& result, WallTime no
     return landing;
   }
   std::chrono::seconds pause{0};
+  note_detours(landing, flight, result, now);
+  const privsep::TlsUse use = result.uses.empty() ? privsep::TlsUse{} : tame(result.uses.back());
   for (std::size_t i = 0; i < result.outcomes.size(); ++i) {
+    flight.recipients[i].second.use = use;
     if (!settle(flight, flight.recipients[i], result.outcomes[i], now, landing)) continue;
     const auto wanted = curve.pause(flight.attempts + 1U, flight.recipients[i].second.reply);
     pause = landing.waiting ? std::min(pause, wanted) : wanted;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "io/memfd.h"
 #include "queue/limits.h"
 
@@ -271,7 +272,7 @@ void Engine::returned(Flight flight, SteadyTime began, Result<privsep::DeliveryR
   if (landing.delivered > 0) metrics_.count("queue_delivered_total", flight.route == Route::local ? "route=\"local\"" : "route=\"remote\"", landing.delivered);
   if (landing.deferred > 0) metrics_.count("queue_deferred_total", {}, landing.deferred);
   if (landing.failed > 0) metrics_.count("queue_failed_total", {}, landing.failed);
-  for (const auto& what : result->tls_observations) ++observations_[what.substr(0, 300)];
+  for (const auto& what : result->tls_observations) ++observations_[text::printable(what, limits::kObservationBytes)];
   const auto& [index, first] = flight.recipients.front();
   log_.info("delivery ended", {{"id", flight.message->id}, {"to", first.target}, {"recipients", flight.recipients.size()},
                                {"delivered", landing.delivered}, {"deferred", landing.deferred}, {"failed", landing.failed},

@@ -31,6 +31,9 @@ HistoryRecord history_of(const MessageRecord& message, const std::vector<Recipie
   for (const auto& r : all) {
     if (history.ends.size() == limits::kHistoryRecipients) break;
     history.ends.push_back({r.recipient, r.state, r.attempts, r.reply, r.server, r.tls, r.last_attempt});
+    auto use = std::find(history.uses.begin(), history.uses.end(), r.use);
+    if (use == history.uses.end()) use = history.uses.insert(use, r.use);
+    history.use_of.push_back(static_cast<std::uint32_t>(use - history.uses.begin()));
   }
   return history;
 }
@@ -197,6 +200,7 @@ void Engine::add_reports(Prepared& prepared, ReportKind kind) {
   report.number = spool_.take_number();
   MessageRecord& m = report.message.message;
   m.id = id;
+  m.require_tls = message.require_tls;  // RFC 8689 §5: what is told of the message is guarded as it was
   m.body = text::is_ascii(report.body) ? privsep::Body::seven_bit : privsep::Body::eight_bit_mime;
   m.smtputf8 = !text::is_ascii(message.reverse_path) || message.smtputf8;
   m.arrival.received = input.now;

@@ -1,11 +1,15 @@
 #include "queue/ipc.h"
 
+#include <optional>
+
 #include "base/text.h"
 #include "io/loop.h"
 #include "io/timer.h"
 #include "queue/admin.h"
 #include "queue/engine.h"
+#include "queue/limits.h"
 #include "queue/lmdb_spool.h"
+#include "queue/sts_store.h"
 
 namespace postern::queue {
 
@@ -44,7 +48,8 @@ class PeerCourier final : public Courier {
 class QueueService final : public privsep::Service {
  public:
   explicit QueueService(privsep::Child& child)
-      : child_(child), dispatch_(*this, child.peers), courier_(child.peers), wake_(child.loop), disk_(child.loop), forget_(child.loop) {}
+      : child_(child), dispatch_(*this, child.peers), courier_(child.peers), wake_(child.loop), disk_(child.loop), forget_(child.loop),
+        refresh_(child.loop) {}
 
   Result<void> open() override;
   void start() override;
@@ -60,20 +65,24 @@ class QueueService final : public privsep::Service {
   void on(const privsep::AdminRequest& request, Reply<privsep::AdminRequest> reply, From, Fd) {
     administer(*engine_, request, [reply](const privsep::AdminAnswer& answer) { reply(answer); });
   }
+  void on(const privsep::StsQuery& query, Reply<privsep::StsQuery> reply, From, Fd);
+  void on(const privsep::StsLearnt& learnt, From, Fd);
 
  private:
   EngineOptions options() const;
   void before_block();
   void look_at_disk();
   void tell_state();
+  void refresh_policies();
 
   privsep::Child& child_;
   privsep::Dispatch<Role::queue, QueueService> dispatch_;
   PeerCourier courier_;
   Fd folder_;
   std::unique_ptr<LmdbSpool> spool_;
+  std::optional<StsStore> policies_;
   std::unique_ptr<Engine> engine_;
-  io::Timer wake_, disk_, forget_;
+  io::Timer wake_, disk_, forget_, refresh_;
   bool serving_ = false;
   privsep::SpoolState state_;
   std::function<void()> stopped_;
@@ -102,6 +111,7 @@ Result<void> QueueService::open() {
   // The folder by its descriptor: what the parent opened is what is used, whatever happens to the path.
   const std::string path = "/proc/self/fd/" + std::to_string(folder_.get()) + kSpoolName;
   TRY_ASSIGN(spool_, LmdbSpool::open(path, child_.config.number("queue.max_size"), epoch));
+  TRY_ASSIGN(policies_, StsStore::open(spool_->env()));
   engine_ = std::make_unique<Engine>(*spool_, courier_, child_.loop, child_.entropy, child_.log, child_.metrics, child_.ticket_key, options());
   TRY(engine_->load());
   if (child_.config.flag("queue.hold_all")) engine_->scheduler().set_all_held(true);
@@ -121,6 +131,7 @@ void QueueService::start() {
     engine_->report_gauges();
   });
   forget_.repeat(kForgetPeriod, [this] { engine_->forget_old(); });
+  refresh_.repeat(limits::kStsPeriod, [this] { refresh_policies(); });
 }
 
 void QueueService::reload() {
@@ -179,6 +190,29 @@ void QueueService::look_at_disk() {
   engine_->set_accepting(room);
   child_.log.warning(room ? "there is room again: mail is taken" : "no room: new mail is answered 452");
   tell_state();
+}
+
+void QueueService::on(const privsep::StsQuery& query, Reply<privsep::StsQuery> reply, From, Fd) {
+  auto found = policies_->find(query.domain, child_.clock.now());
+  if (found) return reply(privsep::StsKnown{{}, std::move(*found)});
+  child_.log.error("a kept MTA-STS policy cannot be read", {{"domain", text::printable(query.domain)}, {"error", found.error().message}});
+  // A row that is spoiled will not mend: the policy is fetched anew. A disk that does not answer may.
+  if (found.error().code == "spool.corrupt" || found.error().code == "spool.version") return reply(privsep::StsKnown{});
+  reply(privsep::StsKnown{found.error().message, {}});
+}
+
+void QueueService::on(const privsep::StsLearnt& learnt, From, Fd) {
+  const auto kept = policies_->keep(learnt.policy, child_.clock.now());
+  if (!kept) child_.log.warning("an MTA-STS policy is not kept", {{"domain", text::printable(learnt.policy.domain)}, {"error", kept.error().message}});
+}
+
+/// A policy that is refreshed before it expires leaves no gap in which somebody could hide the domain's next one.
+void QueueService::refresh_policies() {
+  const WallTime now = child_.clock.now();
+  if (const auto swept = policies_->sweep(now, limits::kStsSweep); !swept) child_.log.warning("old MTA-STS policies stay", {{"error", swept.error().message}});
+  const auto old = policies_->old_ones(now, limits::kStsRefreshes);
+  if (!old) return child_.log.warning("MTA-STS policies cannot be read", {{"error", old.error().message}});
+  for (const std::string& domain : *old) child_.peers.tell(Role::remote, privsep::StsRefresh{domain});
 }
 
 void QueueService::tell_state() {

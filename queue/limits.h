@@ -48,10 +48,23 @@ inline constexpr std::size_t kReturnedHeaderBytes = 64 * 1024;  ///< of its head
 inline constexpr std::chrono::hours kHistoryLife{72};           ///< then a message is forgotten
 inline constexpr std::uint64_t kHistoryMessages = 500'000;      ///< the oldest are forgotten sooner
 inline constexpr std::size_t kHistoryAttempts = 200;            ///< notes of attempts kept of one message
+inline constexpr std::size_t kDetours = 20;                      ///< servers of one attempt that are kept besides the last; ours
 inline constexpr std::size_t kHistoryRecipients = 200;          ///< ends of recipients kept of one message
 inline constexpr std::size_t kHistorySweep = 256;               ///< forgotten in one transaction
 inline constexpr std::uint32_t kObservationDays = 8;            ///< TLS observations are kept; RFC 8460 reports a day
+inline constexpr std::size_t kObservationBytes = 490;           ///< of one, as its key; LMDB's keys have 511
 inline constexpr std::size_t kObservationsPerDay = 20'000;      ///< rows; further kinds are counted as one
+
+// -- MTA-STS policies kept for remote (sts_store.h) --
+inline constexpr std::size_t kStsIdBytes = 32;                  ///< RFC 8461 §3.1
+inline constexpr std::size_t kStsTextBytes = 64 * 1024;         ///< of a policy; RFC 8461 §3.3
+inline constexpr std::uint64_t kStsPolicies = 20'000;           ///< rows; ours
+inline constexpr std::chrono::seconds kStsLife{31'557'600};     ///< a year; RFC 8461 §3.2
+inline constexpr std::chrono::hours kStsFreshFor{24};           ///< then a newer one is looked for; RFC 8461 §10.2
+inline constexpr std::chrono::hours kStsUnused{24 * 30};        ///< a policy nobody sends by is left to expire
+inline constexpr std::size_t kStsSweep = 256;                   ///< rows forgotten at once
+inline constexpr std::size_t kStsRefreshes = 50;                ///< policies looked for anew in one period
+inline constexpr std::chrono::minutes kStsPeriod{10};           ///< between two looks at what is old
 
 // -- Administration --
 inline constexpr std::size_t kAdminPage = 200;                  ///< rows of an answer unless told otherwise

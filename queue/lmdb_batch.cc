@@ -142,10 +142,9 @@ Result<void> LmdbBatch::observe(std::uint32_t day, std::string_view what, std::u
     spool_.observed_day_ = day;
     spool_.observed_rows_ = rows_today;
   }
-  constexpr std::size_t kWhatBytes = 300;
   const auto key_of = [&](std::string_view text) {
     io::lmdb::Key key;
-    key.u32(day).text(text.substr(0, kWhatBytes));
+    key.u32(day).text(text.substr(0, limits::kObservationBytes));
     return key;
   };
   auto key = key_of(what);

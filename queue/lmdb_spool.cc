@@ -230,6 +230,20 @@ Result<std::uint64_t> LmdbSpool::load(const std::function<bool(LoadedMessage&)>&
   return spoiled;
 }
 
+Result<std::vector<Observation>> LmdbSpool::observations(std::size_t most) {
+  TRY_ASSIGN(auto txn, translate(env_->begin(Mode::read)));
+  TRY_ASSIGN(auto rows, translate(io::lmdb::Cursor::open(txn, tables_.observation)));
+  std::vector<Observation> found;
+  TRY_ASSIGN(auto at, translate(rows.last()));
+  while (at && found.size() < most) {
+    const auto day = get_u32(at->key, 0);
+    const auto times = get_u64(at->value, 0);
+    if (day && times) found.push_back({*day, std::string(text_of(at->key.subspan(sizeof(std::uint32_t)))), *times});
+    TRY_ASSIGN(at, translate(rows.prev()));
+  }
+  return found;
+}
+
 Result<SpoolUsage> LmdbSpool::usage() {
   TRY_ASSIGN(const auto usage, translate(env_->usage()));
   return SpoolUsage{usage.used_bytes - std::min(usage.used_bytes, usage.free_bytes), limit_};

@@ -14,6 +14,7 @@
 ///   attempt     number, time, count   AttemptRecord
 ///   history     number                HistoryRecord, once the message has left
 ///   observation day, text             count
+///   sts         domain                StsRow (sts_store.h)
 ///   hold        destination           reason
 #pragma once
 
@@ -44,6 +45,7 @@ class LmdbSpool final : public Spool {
   Result<std::vector<AttemptRecord>> attempts(Number number) override;
   Result<std::optional<HistoryRecord>> history(Number number) override;
   Result<std::vector<std::pair<std::string, std::string>>> holds() override;
+  Result<std::vector<Observation>> observations(std::size_t most) override;
   Result<std::uint64_t> load(const std::function<bool(LoadedMessage&)>& visit) override;
   Result<SpoolUsage> usage() override;
   Result<bool> grow() override;

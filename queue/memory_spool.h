@@ -81,6 +81,12 @@ class MemorySpool final : public Spool {
   Result<std::vector<std::pair<std::string, std::string>>> holds() override {
     return std::vector<std::pair<std::string, std::string>>(rows.hold.begin(), rows.hold.end());
   }
+  Result<std::vector<Observation>> observations(std::size_t most) override {
+    std::vector<Observation> found;
+    for (auto at = rows.observation.rbegin(); at != rows.observation.rend() && found.size() < most; ++at)
+      found.push_back({at->first.first, at->first.second, at->second});
+    return found;
+  }
   Result<std::uint64_t> load(const std::function<bool(LoadedMessage&)>& visit) override {
     for (const auto& [number, bytes] : rows.schedule) {
       LoadedMessage loaded;

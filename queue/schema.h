@@ -19,7 +19,7 @@ using Number = std::uint64_t;  ///< names a message in this spool for ever; grow
 /// Of the whole spool, kept in its meta table. A spool of another version is refused (a migration comes with the next one).
 inline constexpr std::uint32_t kSchemaVersion = 1;
 /// First byte of each row: the version of that row's fields.
-inline constexpr std::uint8_t kRowVersion = 1;
+inline constexpr std::uint8_t kRowVersion = 2;
 
 /// Which process delivers.
 enum class Route : std::uint8_t { local = 1, remote = 2 };
@@ -88,9 +88,10 @@ struct RecipientRecord {
   std::string server;             ///< who said it
   std::string tls;
   WallTime last_attempt{};
+  privsep::TlsUse use;            ///< the protection of the last attempt; since row version 2
   void fields(auto& codec) {
     codec(recipient, target, route, try_local, destination, notify, orcpt, state, reported, attempts, due, reply, server, tls,
-          last_attempt);
+          last_attempt, use);
   }
 };
 
@@ -103,7 +104,8 @@ struct AttemptRecord {
   privsep::SmtpReply reply;
   std::string server;
   std::string tls;
-  void fields(auto& codec) { codec(at, what, destination, recipients, reply, server, tls); }
+  privsep::TlsUse use;            ///< since row version 2
+  void fields(auto& codec) { codec(at, what, destination, recipients, reply, server, tls, use); }
 };
 
 /// What remains of a message that has left.
@@ -125,8 +127,19 @@ struct HistoryRecord {
   WallTime received{};
   WallTime finished{};
   std::vector<End> ends;          ///< at most limits::kHistoryRecipients
-  void fields(auto& codec) { codec(id, reverse_path, account, size, received, finished, ends); }
+  std::vector<privsep::TlsUse> uses;       ///< the different ones of `ends`; since row version 2
+  std::vector<std::uint32_t> use_of;       ///< of each end: its place in `uses`
+  void fields(auto& codec) { codec(id, reverse_path, account, size, received, finished, ends, uses, use_of); }
 };
+
+/// What rows of version 1 lack at their end.
+template <class R>
+std::string missing_in_version_1() {
+  privsep::Encoder tail;
+  if constexpr (requires(R r) { r.use; }) tail(privsep::TlsUse{});
+  if constexpr (requires(R r) { r.uses; }) tail(std::vector<privsep::TlsUse>{}, std::vector<std::uint32_t>{});
+  return tail.take();
+}
 
 /// A row's bytes.
 template <class R>
@@ -140,10 +153,12 @@ std::string encode_row(const R& record) {
 template <class R>
 Result<R> decode_row(std::string_view bytes) {
   if (bytes.empty()) return failure("spool.corrupt", "an empty row");
-  if (static_cast<std::uint8_t>(bytes.front()) != kRowVersion)
-    return failure("spool.version", "row version " + std::to_string(static_cast<std::uint8_t>(bytes.front())));
+  const auto version = static_cast<std::uint8_t>(bytes.front());
+  if (version == 0 || version > kRowVersion) return failure("spool.version", "row version " + std::to_string(version));
+  std::string whole;
+  if (version == 1) whole.append(bytes).append(missing_in_version_1<R>());
   R record;
-  privsep::Decoder decoder(bytes.substr(1));
+  privsep::Decoder decoder((version == 1 ? std::string_view(whole) : bytes).substr(1));
   decoder(record);
   if (auto ok = decoder.finish(); !ok) return failure("spool.corrupt", std::move(ok).error().message);
   return record;

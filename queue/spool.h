@@ -71,6 +71,13 @@ struct SpoolUsage {
   std::uint64_t limit_bytes = 0;
 };
 
+/// A row of Batch::observe().
+struct Observation {
+  std::uint32_t day = 0;          ///< since 1970
+  std::string what;
+  std::uint64_t times = 0;
+};
+
 /// Changes that are stored together or not at all.
 class Batch {
  public:
@@ -122,6 +129,9 @@ class Spool {
   /// Absent while the message is still here.
   virtual Result<std::optional<HistoryRecord>> history(Number number) = 0;
   virtual Result<std::vector<std::pair<std::string, std::string>>> holds() = 0;  ///< destination, reason
+
+  /// What was observed of TLS, the latest day first, at most `most` rows.
+  virtual Result<std::vector<Observation>> observations(std::size_t most) = 0;
 
   /// Every message, by number. `visit` returns false to stop. Rows that do not decode are counted in the result and skipped:
   /// one spoiled row must not keep all other mail from leaving.

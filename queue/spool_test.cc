@@ -96,6 +96,21 @@ class SpoolTest : public ::testing::Test {
 using Kinds = ::testing::Types<LmdbSpool, MemorySpool>;
 TYPED_TEST_SUITE(SpoolTest, Kinds);
 
+TYPED_TEST(SpoolTest, CountsWhatWasObservedTheLatestDayFirst) {
+  auto batch = this->spool->begin();
+  ASSERT_TRUE(batch.has_value());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE((*batch)->observe(20'000, "a.example sts success", 2).has_value());
+  EXPECT_TRUE((*batch)->observe(20'001, "a.example sts success", 1).has_value());
+  EXPECT_TRUE((*batch)->observe(20'001, "b.example tlsa validation-failure mx.b.example", 1).has_value());
+  ASSERT_TRUE((*batch)->commit().has_value());
+  const auto rows = this->spool->observations(10);
+  ASSERT_TRUE(rows.has_value());
+  std::string shown;
+  for (const Observation& row : *rows) shown += std::to_string(row.day) + " " + row.what + " " + std::to_string(row.times) + "\n";
+  EXPECT_EQ(shown, "20001 b.example tlsa validation-failure mx.b.example 1\n20001 a.example sts success 1\n20000 a.example sts success 4\n");
+  EXPECT_EQ(this->spool->observations(1)->size(), 1U);
+}
+
 TYPED_TEST(SpoolTest, GivesBackWhatWasCommitted) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, io::lmdb::kChunkBytes, io::lmdb::kChunkBytes + 1, std::size_t{300'000}}) {
     const std::string id = "ID" + std::to_string(size), body = patterned(size);
@@ -339,7 +354,7 @@ TEST(Schema, RefusesOtherVersionsAndEveryCutOffRow) {
   for (std::size_t length = 0; length < row.size(); ++length) EXPECT_FALSE(decode_row<MessageRecord>(row.substr(0, length)).has_value()) << length;
   EXPECT_FALSE(decode_row<MessageRecord>(row + "x").has_value()) << "trailing bytes";
   std::string other = row;
-  other[0] = 2;
+  other[0] = static_cast<char>(kRowVersion + 1);
   EXPECT_EQ(decode_row<MessageRecord>(other).error().code, "spool.version");
 }
 

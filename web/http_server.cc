@@ -100,7 +100,7 @@ class HttpServer::Library final : public httplib::Server {
   void route(const httplib::Request& request, httplib::Response& response) {
     for (const auto& [name, value] : kSecurityFields) response.set_header(name, value);
     response.set_header("Date", http_date(clock_.now()));
-    if (const auto page = pages_(request.path)) {
+    if (const auto page = pages_(request.get_header_value("Host"), request.path)) {
       response.status = page->status;
       response.set_content(*page->body, std::string(page->type));
     } else {

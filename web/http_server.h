@@ -21,8 +21,8 @@ struct Page {
   std::shared_ptr<const std::string> body;
 };
 
-/// The page at `path`, or nothing where there is none.
-using Pages = std::function<std::optional<Page>(std::string_view path)>;
+/// The page at `path` of `host` (lower case, without port, one that Hosts allows), or nothing where there is none.
+using Pages = std::function<std::optional<Page>(std::string_view host, std::string_view path)>;
 
 /// Whether the connection goes on after an answer.
 enum class After : std::uint8_t { keep = 1, close = 2 };

@@ -1,5 +1,10 @@
 #include "web/ipc.h"
 
+#include <unistd.h>
+
+#include <array>
+
+#include "mail/policy/mta_sts.h"
 #include "web/limits.h"
 
 namespace postern::web {
@@ -24,11 +29,13 @@ std::optional<TlsSign::Operation> to_wire(io::KeyOperation operation) {
 WebService::WebService(Child& child)
     : child_(child),
       pages_(house_, child.clock),
-      server_(child.loop, [this](std::string_view path) { return pages_.find(path); }, {}, [this](int status) { count(status); }),
+      server_(child.loop, [this](std::string_view host, std::string_view path) { return files_.owns(host) ? files_.find(host, path) : pages_.find(path); }, {}, [this](int status) { count(status); }),
       retry_certificates_(child.loop),
       dispatch_(*this, child.peers) {}
 
 Result<void> WebService::open() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) host_name_ = name.data();
   return io::install_remote_keys([this](const io::KeyId& id, io::KeyOperation operation, ByteView data) { return sign(id, operation, data); });
 }
 
@@ -40,10 +47,32 @@ void WebService::start() {
 void WebService::reload() { apply_config(); }
 
 void WebService::apply_config() {
-  server_.set_hosts(Hosts(child_.config.list("web.hosts")));
+  server_.set_hosts(Hosts(child_.config.list("web.hosts"), apply_policies()));
   tls_wanted_ = child_.config.flag("web.tls");
   server_.set_transport(tls_wanted_ ? Transport::tls : Transport::clear);
   load_certificates();
+}
+
+/// Our domains' MTA-STS policies as the configuration has them. Returns the names they are served at.
+std::vector<std::string> WebService::apply_policies() {
+  const Config& config = child_.config;
+  PolicyRules rules{config.list("mta_sts.domains"), config.text("mta_sts.mode"), config.list("mta_sts.mx"),
+                    std::chrono::duration_cast<std::chrono::seconds>(config.seconds("mta_sts.max_age"))};
+  if (rules.mx.empty()) rules.mx.push_back(config.text("server.host_name").empty() ? host_name_ : config.text("server.host_name"));
+  const auto policies = own_policies(rules);
+  std::vector<std::string> hosts;
+  if (!policies) {
+    child_.log.error("no MTA-STS policy is served", {{"why", policies.error().message}});
+    files_.set({});
+    return hosts;
+  }
+  files_.set(*policies);
+  for (const OwnPolicy& policy : *policies) {
+    hosts.push_back(mail::mta_sts::policy_host(policy.domain));
+    child_.log.info("an MTA-STS policy is served", {{"host", hosts.back()}, {"mode", policy.mode}, {"name", mail::mta_sts::record_name(policy.domain)},
+                                                     {"record", mail::mta_sts::record_for(policy.id)}});
+  }
+  return hosts;
 }
 
 void WebService::peer_came(From peer) {

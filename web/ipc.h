@@ -8,6 +8,7 @@
 #include "web/house.h"
 #include "web/pages.h"
 #include "web/server.h"
+#include "web/wellknown.h"
 
 namespace postern::web {
 
@@ -26,6 +27,7 @@ class WebService final : public privsep::Service {
 
  private:
   void apply_config();
+  std::vector<std::string> apply_policies();
   void load_certificates();
   Result<Bytes> sign(const io::KeyId& id, io::KeyOperation operation, ByteView data);
   void count(int status);
@@ -33,6 +35,8 @@ class WebService final : public privsep::Service {
   privsep::Child& child_;
   House house_;
   StatusPages pages_;
+  WellKnown files_;
+  std::string host_name_;      // of the machine
   Server server_;
   bool tls_wanted_ = false;
   io::Timer retry_certificates_;

@@ -135,7 +135,7 @@ std::variant<RequestLine, Refusal> read_request_line(std::string_view line) {
 
 }  // namespace
 
-Hosts::Hosts(const std::vector<std::string>& names) {
+Hosts::Hosts(const std::vector<std::string>& names, std::vector<std::string> also) : also_(std::move(also)) {
   for (const std::string& name : names) {
     const auto address = IpAddress::parse(name);
     names_.push_back(address ? address->to_string() : text::to_lower(name));
@@ -143,6 +143,7 @@ Hosts::Hosts(const std::vector<std::string>& names) {
 }
 
 bool Hosts::allows(std::string_view host) const {
+  if (std::find(also_.begin(), also_.end(), host) != also_.end()) return true;
   if (!names_.empty()) return std::find(names_.begin(), names_.end(), host) != names_.end();
   if (host == "localhost") return true;
   const auto address = IpAddress::parse(host);

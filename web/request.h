@@ -35,11 +35,12 @@ class Hosts {
  public:
   /// `names`: host names or addresses, any case. Empty: "localhost" and loopback addresses only, so that a name that somebody
   /// else points at us (DNS rebinding) opens nothing.
-  explicit Hosts(const std::vector<std::string>& names = {});
+  /// `also`: names that are answered to whatever `names` says, lower case.
+  explicit Hosts(const std::vector<std::string>& names = {}, std::vector<std::string> also = {});
   bool allows(std::string_view host) const;  ///< lower case, without port and brackets
 
  private:
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, also_;
 };
 
 /// Collects a head as it arrives. Linear in the bytes, whatever their pieces.

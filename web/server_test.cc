@@ -55,7 +55,7 @@ class ServerTest : public testing::Test {
     loop.turn();
   }
   void start(const ServerOptions& options = {}) {
-    Pages pages = [this](std::string_view path) -> std::optional<Page> {
+    Pages pages = [this](std::string_view, std::string_view path) -> std::optional<Page> {
       asked.emplace_back(path);
       if (path == "/page") return Page{200, "text/plain; charset=utf-8", body};
       return std::nullopt;

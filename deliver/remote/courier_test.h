@@ -7,6 +7,7 @@
 
 #include "deliver/remote/courier.h"
 #include "deliver/remote/test_server.h"
+#include "deliver/remote/sts_test.h"
 #include "io/memfd.h"
 
 namespace postern::remote::test {
@@ -25,6 +26,7 @@ class Deliveries : public ::testing::Test {
     settings.timeouts = {kLong, kLong, kLong, kLong, kLong, kLong, kLong, kLong};
     settings.tls = &tls;
     courier.rules().own_name = "us.test";
+    courier.set_dnssec(DnssecTrust::off);
     courier.rules().port = server.at.port;
     courier.rules().routes.push_back(*parse_route("to.test=127.0.0.1:" + std::to_string(server.at.port), 25));
   }
@@ -76,7 +78,9 @@ class Deliveries : public ::testing::Test {
   io::TlsClientContext tls = *io::TlsClientContext::create();
   SessionSettings settings;
   SessionPool pool{loop, settings, {}};
-  Courier courier{resolver, pool, entropy, log, metrics};
+  FakePolicies policies;
+  StsCache sts{resolver, policies, policies, loop, log, metrics};
+  Courier courier{resolver, sts, pool, entropy, loop, log, metrics};
   std::vector<std::optional<privsep::DeliveryResult>> results;
 };
 

@@ -5,12 +5,24 @@
 #include <optional>
 
 #include "deliver/remote/courier.h"
+#include "deliver/remote/sts_fetch.h"
 #include "io/timer.h"
 #include "mail/dns_cache.h"
 #include "privsep/child.h"
 #include "privsep/dns_client.h"
 
 namespace postern::remote {
+
+/// The queue's disk, asked.
+class QueueStsStore final : public StsStore {
+ public:
+  explicit QueueStsStore(privsep::Peers& peers) : peers_(peers) {}
+  void load(const std::string& domain, Loaded loaded) override;
+  void keep(const privsep::StsPolicy& policy) override;
+
+ private:
+  privsep::Peers& peers_;
+};
 
 class RemoteService final : public privsep::Service {
  public:
@@ -25,6 +37,7 @@ class RemoteService final : public privsep::Service {
 
   void on(const privsep::RemoteDelivery& delivery, privsep::Reply<privsep::RemoteDelivery> reply, privsep::From from, Fd body);
   void on(const privsep::DnssecState& state, privsep::From from, Fd);
+  void on(const privsep::StsRefresh& refresh, privsep::From from, Fd);
   void on(const privsep::AdminRequest& request, privsep::Reply<privsep::AdminRequest> reply, privsep::From from, Fd);
 
  private:
@@ -39,6 +52,9 @@ class RemoteService final : public privsep::Service {
   std::string machine_name_;
   SessionSettings settings_;
   SessionPool pool_;
+  QueueStsStore sts_store_;
+  HttpsStsFetcher sts_fetcher_;
+  StsCache sts_;
   Courier courier_;
   std::string dnssec_reason_ = "the resolver has not said";
   std::function<void()> stopped_;

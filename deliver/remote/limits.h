@@ -17,6 +17,8 @@ inline constexpr std::size_t kLeastTextBytes = 64;          ///< of one recipien
 // -- Routes (route.h) --
 inline constexpr std::size_t kMxHosts = 20;                 ///< tried for one destination; RFC 5321 §5.1 wants two at least
 inline constexpr std::size_t kAddresses = 40;               ///< of all hosts together; ours
+inline constexpr std::size_t kUses = 20;                    ///< servers of one delivery that are told of; ours
+inline constexpr std::size_t kUseTextBytes = 300;           ///< of the words of each; ours
 inline constexpr std::size_t kRouteRounds = 4;              ///< of questions until a route is known: MX, then addresses
 
 // -- Dialogue (smtp_session.h) --
@@ -28,5 +30,14 @@ inline constexpr std::chrono::seconds kDataTimeout{120};      ///< RFC 5321 §4.
 inline constexpr std::chrono::seconds kBlockTimeout{180};     ///< RFC 5321 §4.5.3.2.5: for some of the body to be taken
 inline constexpr std::chrono::seconds kEndTimeout{600};       ///< RFC 5321 §4.5.3.2.6
 inline constexpr std::chrono::seconds kHandshakeTimeout{120}; ///< a TLS handshake; ours
+
+// -- MTA-STS (sts_cache.h) --
+inline constexpr std::size_t kStsDomains = 10'000;            ///< remembered here; the queue's disk keeps all
+inline constexpr std::size_t kStsPatterns = 100'000;          ///< mx patterns of all of them together
+inline constexpr std::size_t kStsFetches = 20;                ///< policy servers asked at once; more wait
+inline constexpr std::size_t kStsFetchesWaiting = 1000;       ///< more fail at once
+inline constexpr std::chrono::seconds kStsFailedPause{300};   ///< before a policy server that failed is asked again; RFC 8461 §3.3
+inline constexpr std::chrono::hours kStsReload{24};           ///< after which the disk is asked again; it notes which policies are used
+inline constexpr std::chrono::seconds kStsStorePatience{30};  ///< for the queue's answer
 
 }  // namespace postern::remote::limits

@@ -147,7 +147,9 @@ Found find_route(const RouteQuery& query, const Facts& facts) {
   const std::string domain = mail::dns::canonical(query.destination);
   if (!mail::dns::is_askable(domain)) return SmtpReply{550, "5.1.2", "not a domain: " + text::printable(domain)};
   if (const StaticRoute* row = static_route(query, domain)) return by_host({row->host, row->port}, row->login, query, facts);
-  return by_mx(domain, query, facts);
+  Found found = by_mx(domain, query, facts);
+  if (auto* route = std::get_if<Route>(&found)) route->by_mx = true;
+  return found;
 }
 
 }  // namespace postern::remote

@@ -43,6 +43,7 @@ struct Host {
 
 struct Route {
   std::vector<Host> hosts;              ///< in the order to be tried; at least one with an address
+  bool by_mx = false;                   ///< the domain's own servers, as the DNS names them: its policies apply
 };
 
 /// The route, the questions to answer first, or why there is none: 550 5.1.2 (no such domain), 556 5.1.10 (null MX), 550 5.4.4 (its

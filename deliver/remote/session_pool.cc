@@ -130,6 +130,7 @@ void SessionPool::not_opened(SmtpSession& session, NotOpened why) {
   Attempt attempt;
   attempt.obstacle = std::move(why);
   attempt.server = session.server();
+  attempt.use = session.use();
   discard(session);
   if (unlucky.done) unlucky.done(std::move(attempt));
 }
@@ -151,7 +152,10 @@ void SessionPool::transferred(SmtpSession& session, Transfer transfer) {
   attempt.transfer = std::move(transfer);
   attempt.server = session.server();
   attempt.tls = session.tls();
+  attempt.doubt = session.doubt();
+  attempt.first = session.messages() == 1;
   attempt.takes_dsn = session.takes_dsn();
+  attempt.use = session.use();
   rest_or_go_on(entry);
   carried.done(std::move(attempt));
 }

@@ -28,7 +28,10 @@ struct Attempt {
   Transfer transfer;
   std::string server;
   std::string tls;
+  std::string doubt;             ///< SmtpSession::doubt()
+  bool first = false;            ///< the session's first message
   bool takes_dsn = false;
+  privsep::TlsUse use;
 };
 
 struct PoolStats {

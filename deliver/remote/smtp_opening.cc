@@ -2,10 +2,25 @@
 #include "base/text.h"
 #include "deliver/remote/limits.h"
 #include "deliver/remote/smtp_session.h"
+#include "io/tls_info.h"
 
 namespace postern::remote {
 
 using privsep::SmtpReply;
+
+namespace {
+
+/// How the session's key came about. TLS 1.3 has no other way here than ECDHE (RFC 8446 §4.2.7; the context names curves only); of TLS 1.2
+/// the cipher's name tells (RFC 5246 appendix A.5, RFC 8422 §2).
+std::string key_exchange_of(const io::TlsInfo& info) {
+  if (info.version != "TLSv1.2") return "ECDHE";
+  const std::string cipher = text::printable(info.cipher, 60);
+  for (const std::string_view name : {"ECDHE", "DHE"})
+    if (cipher.starts_with(name)) return std::string(name);
+  return "RSA";
+}
+
+}  // namespace
 
 void SmtpSession::on_connected() {
   connected_ = true;
@@ -41,7 +56,7 @@ void SmtpSession::protect_or_open() {
   if (!stream_.is_tls() && level != TlsLevel::clear && !starttls_refused_) {
     if (offered_.starttls && settings_.tls != nullptr) return ask(Step::starttls, "STARTTLS\r\n");
     if (level != TlsLevel::opportunistic)
-      return fail_opening(Obstacle::tls, {451, "4.7.4", server() + " does not offer STARTTLS, which is required"}, "starttls-not-supported");
+      return fail_opening(Obstacle::tls, unprotected("4.7.4", server() + " does not offer STARTTLS, which is required"), "starttls-not-supported");
   }
   // RFC 8689 §4.2.1 rule 5
   if (plan_.tls.require_tls && !offered_.require_tls)
@@ -65,14 +80,30 @@ void SmtpSession::take_starttls(const ServerReply& reply, std::uint32_t) {
   wait(settings_.timeouts.handshake);
 }
 
+/// RFC 8689 §4.2.1: where REQUIRETLS cannot be kept the sender hears of it; otherwise the mail waits for a better day.
+SmtpReply SmtpSession::unprotected(const char* enhanced, std::string words) const {
+  if (plan_.tls.require_tls) return {550, "5.7.10", "REQUIRETLS: " + words};
+  return {451, enhanced, std::move(words)};
+}
+
 void SmtpSession::on_tls(const io::TlsInfo& info) {
   shaking_hands_ = false;
-  const auto how = judge_peer(plan_.tls, info, settings_.authorities, loop_.now());
+  const auto chain = io::Chain::parse(info.peer_chain_pem);
+  use_.version = text::printable(info.version, 20);
+  use_.cipher = text::printable(info.cipher, 60);
+  use_.key_exchange = key_exchange_of(info);
+  use_.forward_secrecy = use_.key_exchange.ends_with("DHE");
+  if (chain) use_.certificate_key = chain->key_kind(0);
+  const auto how = judge_peer(plan_.tls, chain ? &*chain : nullptr, settings_.authorities, loop_.now());
   if (!how) {
     const std::string& words = how.error().message;
-    return fail_opening(Obstacle::tls, {451, "4.7.5", "the certificate of " + server() + " does not do: " + text::printable(words)}, words.substr(0, words.find(':')));
+    if (plan_.tls.level == TlsLevel::dane) use_.dane = "no match";
+    return fail_opening(Obstacle::tls, unprotected("4.7.5", "the certificate of " + server() + " does not do: " + text::printable(words)), words.substr(0, words.find(':')));
   }
-  tls_ = text::printable(info.version, 20) + " " + text::printable(info.cipher, 60) + " " + std::string(*how);
+  use_.got = name_of(how->level);
+  if (!how->dane.empty()) use_.dane = how->dane;
+  tls_ = use_.version + " " + use_.cipher + " " + use_.got;
+  if (plan_.tls.rehearse) doubt_ = rehearse_peer(plan_.tls, chain ? &*chain : nullptr, settings_.authorities, loop_.now());
   offered_ = {};  // RFC 3207 §4.2: what was said before counts no more
   greet();
   arm();
@@ -85,6 +116,7 @@ void SmtpSession::authenticate() {
     if (!offered_.auth_plain) return fail_opening(Obstacle::refused, {451, "4.7.0", server() + " does not offer AUTH PLAIN"});
     return ask(Step::auth, auth_command(plan_.login->user, plan_.login->password.view()));
   }
+  if (!stream_.is_tls()) use_.got = name_of(TlsLevel::clear);
   state_ = State::idle;
   timer_.stop();
   owner_.opened(*this);

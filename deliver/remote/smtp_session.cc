@@ -43,6 +43,10 @@ Timeouts Timeouts::scaled(std::uint64_t percent, std::chrono::milliseconds conne
 
 SmtpSession::SmtpSession(io::Loop& loop, const SessionSettings& settings, ServerPlan plan, SessionOwner& owner)
     : loop_(loop), settings_(settings), plan_(std::move(plan)), owner_(owner), timer_(loop) {
+  use_.host = plan_.name;
+  use_.address = plan_.at.to_string();
+  use_.wanted = plan_.tls.wanted;
+  use_.dane = plan_.tls.dane;
   stream_ = io::TcpStream::connect(loop_, plan_.at, settings_.timeouts.connect, *this);
 }
 

@@ -95,6 +95,11 @@ class SmtpSession final : public io::StreamHandler {
   bool takes_dsn() const { return offered_.dsn; }
   std::string server() const { return plan_.name + " [" + plan_.at.address.to_string() + "]:" + std::to_string(plan_.at.port); }
   const std::string& tls() const { return tls_; }     ///< "TLSv1.3 CIPHER dane", empty in clear
+  /// Why TLS, had it been demanded, would not have been had: a result type of RFC 8460 §4.3.1, or empty.
+  std::string_view doubt() const {
+    return !tls_.empty() ? std::string_view(doubt_) : plan_.tls.level == TlsLevel::clear ? "validation-failure" : "starttls-not-supported";
+  }
+  const privsep::TlsUse& use() const { return use_; } ///< what was wanted of the connection, and what it came to
 
   void on_connected() override;
   void on_data(ByteView data) override;
@@ -121,6 +126,7 @@ class SmtpSession final : public io::StreamHandler {
   void greet();
   void protect_or_open();
   void authenticate();
+  privsep::SmtpReply unprotected(const char* enhanced, std::string words) const;
   void fail_opening(Obstacle obstacle, privsep::SmtpReply reply, std::string observation = {});
   // Messages
   void take_rset(const ServerReply& reply, std::uint32_t);
@@ -160,7 +166,8 @@ class SmtpSession final : public io::StreamHandler {
   bool over_ = false;         // the connection has ended
   bool broken_ = false;       // no further message
   bool needs_reset_ = false;  // the server may still be in a transaction
-  std::string tls_;
+  std::string tls_, doubt_;
+  privsep::TlsUse use_;
   std::size_t messages_ = 0;
 
   // The message under way

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/crypto.h"
 #include "base/text.h"
 #include "mail/dns.h"
 
@@ -176,6 +177,38 @@ bool matches(std::string_view pattern_text, std::string_view host_text) {
 
 bool allows(const Policy& policy, std::string_view host) {
   return std::any_of(policy.mx.begin(), policy.mx.end(), [&](const std::string& pattern) { return matches(pattern, host); });
+}
+
+Result<Policy> policy_of_response(unsigned status, std::string_view content_type, std::string_view body) {
+  // RFC 8461 §3.3: only 200 counts, and redirects must not be followed.
+  if (status != 200) return failure("mta_sts.fetch", "the policy server answered " + std::to_string(status));
+  if (content_type != "text/plain")
+    return failure("mta_sts.policy", "the policy came as \"" + text::printable(content_type, 80) + "\", not as text/plain");
+  return parse_policy(body);
+}
+
+std::chrono::seconds kept_for(const Policy& policy) { return std::max(policy.max_age, kLeastKept); }
+std::chrono::seconds refresh_after(const Policy& policy) { return std::min(kRefreshAge, kept_for(policy) / 2); }
+
+std::string compose(const Policy& policy) {
+  std::string text = "version: STSv1\r\nmode: " + std::string(name_of(policy.mode)) + "\r\n";
+  for (const std::string& pattern : policy.mx) text += "mx: " + pattern + "\r\n";
+  return text + "max_age: " + std::to_string(policy.max_age.count()) + "\r\n";
+}
+
+std::string id_for(std::string_view text) { return crypto::hex(crypto::sha256(bytes_of(text))).substr(0, 20); }
+std::string record_for(std::string_view id) { return "v=STSv1; id=" + std::string(id) + ";"; }
+
+std::string_view report_type(std::string_view error_code) {
+  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
+      {"https.certificate", "sts-webpki-invalid"},
+      {"https.tls", "sts-webpki-invalid"},
+      {"mta_sts.policy", "sts-policy-invalid"},
+      {"http.large", "sts-policy-invalid"},
+  };
+  for (const auto& [code, type] : kTypes)
+    if (code == error_code) return type;
+  return "sts-policy-fetch-error";
 }
 
 std::string record_name(std::string_view domain) { return "_mta-sts." + dns::canonical(domain); }

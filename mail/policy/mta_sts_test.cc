@@ -112,5 +112,52 @@ TEST(MtaSts, AWildcardIsOneWholeLabelInFront) {  // RFC 8461 §4.1
   EXPECT_FALSE(allows(policy, "x.a.example"));
 }
 
+TEST(MtaSts, AResponseIsAPolicyOnlyAsPlainTextWithStatus200) {  // RFC 8461 §3.2, §3.3
+  struct Row {
+    unsigned status;
+    std::string_view type, body, code;
+  };
+  for (const Row& row : {Row{200, "text/plain", kGood, ""}, Row{301, "text/plain", kGood, "mta_sts.fetch"}, Row{302, "text/plain", "", "mta_sts.fetch"},
+                         Row{404, "text/plain", kGood, "mta_sts.fetch"}, Row{204, "", "", "mta_sts.fetch"}, Row{500, "text/plain", kGood, "mta_sts.fetch"},
+                         Row{200, "text/html", kGood, "mta_sts.policy"}, Row{200, "", kGood, "mta_sts.policy"}, Row{200, "text/plain", "hello", "mta_sts.policy"}}) {
+    const auto policy = policy_of_response(row.status, row.type, row.body);
+    EXPECT_EQ(policy ? "" : policy.error().code, row.code) << row.status << " " << row.type;
+  }
+}
+
+TEST(MtaSts, MaxAgeIsBoundedBelowAndAbove) {
+  struct Row {
+    long max_age, kept, refreshed;
+  };
+  for (const Row& row : {Row{0, 300, 150}, Row{299, 300, 150}, Row{301, 301, 150}, Row{604'800, 604'800, 86'400}, Row{100'000, 100'000, 50'000}}) {
+    Policy policy;
+    policy.max_age = std::chrono::seconds(row.max_age);
+    EXPECT_EQ(kept_for(policy).count(), row.kept);
+    EXPECT_EQ(refresh_after(policy).count(), row.refreshed);
+  }
+  EXPECT_EQ(kept_for(*parse_policy("version: STSv1\nmode: none\nmax_age: 9999999999\n")), kMostMaxAge);
+}
+
+TEST(MtaSts, AComposedPolicyReadsBackAndItsIdChangesWithIt) {
+  Policy policy{Mode::enforce, std::chrono::seconds(604'800), {"mx.example", "*.mx.example"}};
+  const std::string text = compose(policy);
+  const auto back = parse_policy(text);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->mode, policy.mode);
+  EXPECT_EQ(back->max_age, policy.max_age);
+  EXPECT_EQ(back->mx, policy.mx);
+  EXPECT_EQ(*policy_id({record_for(id_for(text))}), id_for(text));
+  EXPECT_EQ(id_for(text), id_for(compose(policy)));
+  policy.mode = Mode::testing;
+  EXPECT_NE(id_for(text), id_for(compose(policy)));
+}
+
+TEST(MtaSts, WhatWentWrongHasAReportType) {  // RFC 8460 §4.3.2.2
+  EXPECT_EQ(report_type("https.certificate"), "sts-webpki-invalid");
+  EXPECT_EQ(report_type("mta_sts.policy"), "sts-policy-invalid");
+  EXPECT_EQ(report_type("http.large"), "sts-policy-invalid");
+  for (const char* code : {"https.connect", "https.time", "https.address", "http.syntax", "mta_sts.fetch"}) EXPECT_EQ(report_type(code), "sts-policy-fetch-error") << code;
+}
+
 }  // namespace
 }  // namespace postern::mail::mta_sts

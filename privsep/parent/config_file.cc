@@ -12,6 +12,7 @@
 #include "privsep/config.h"
 #include "privsep/config_table.h"
 #include "privsep/static_route.h"
+#include "privsep/tls_rules.h"
 
 namespace postern::privsep {
 
@@ -51,6 +52,8 @@ std::string expected(const ConfigRow& row) {
     case ValueKind::prefixes: return "a list of networks such as [\"192.0.2.0/24\"]";
     case ValueKind::texts: return "a list of texts";
     case ValueKind::routes: return "a list of routes such as [\"example.org=192.0.2.1:25\", \"*=USER:PASSWORD@smart.example.net:587\"]";
+    case ValueKind::tls_levels: return "a list of \"DOMAIN=LEVEL\", the level one of opportunistic, required, verified, dane-only";
+    case ValueKind::tls_exceptions: return "a list of \"DOMAIN=LEVEL until YYYY-MM-DD: REASON\"";
     case ValueKind::durations: return "a list of durations such as [\"5m\", \"1h\"]";
     case ValueKind::path: return "an absolute path, or \"\"";
   }
@@ -79,6 +82,12 @@ std::optional<std::string> list_element(const ConfigRow& row, std::string_view t
       constexpr std::uint16_t kAnyPort = 25;  // where none is named; which one it will be is no matter here
       return parse_route(text, kAnyPort) ? std::optional(std::string(text)) : std::nullopt;
     }
+    case ValueKind::tls_levels: {
+      const auto unsaid = parse_tls_rule(row.choices);
+      return parse_tls_domain(text, unsaid ? &*unsaid : nullptr) ? std::optional(std::string(text)) : std::nullopt;
+    }
+    case ValueKind::tls_exceptions:
+      return parse_tls_exception(text) ? std::optional(std::string(text)) : std::nullopt;
     default:
       return std::string(text);
   }
@@ -106,8 +115,16 @@ std::optional<std::string> scalar(const ConfigRow& row, std::string_view text) {
 }
 
 bool is_list(ValueKind kind) {
-  return kind == ValueKind::endpoints || kind == ValueKind::prefixes || kind == ValueKind::texts ||
-         kind == ValueKind::durations || kind == ValueKind::routes;
+  switch (kind) {
+    case ValueKind::endpoints:
+    case ValueKind::prefixes:
+    case ValueKind::texts:
+    case ValueKind::durations:
+    case ValueKind::routes:
+    case ValueKind::tls_levels:
+    case ValueKind::tls_exceptions: return true;
+    default: return false;
+  }
 }
 
 std::optional<std::string> canonical(const ConfigRow& row, const toml::node& node) {

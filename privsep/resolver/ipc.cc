@@ -10,6 +10,7 @@ using namespace privsep;
 namespace {
 constexpr std::chrono::minutes kProbePeriod{60};
 constexpr std::chrono::seconds kProbeRetry{30};  // while the last probe failed
+constexpr std::chrono::seconds kFirstProbeRetry{2};  // while none has told anything
 }  // namespace
 
 ResolverService::ResolverService(Child& child) : child_(child), dispatch_(*this, child.peers), probe_timer_(child.loop) {
@@ -51,23 +52,33 @@ void ResolverService::probe() {
     stub_->ask({bogus, mail::dns::Type::a}, [this, security](const mail::dns::Answer& answer) { judge_probe(security, &answer); });
   };
   if (name == ".") return stub_->probe_dnssec(judged);
-  stub_->ask({name, mail::dns::Type::soa}, [judged](const mail::dns::Answer& answer) { judged(answer.security); });
+  stub_->ask({name, mail::dns::Type::soa}, [judged](const mail::dns::Answer& answer) {
+    judged(answer.status == mail::dns::Status::failure ? mail::dns::Security::unknown : answer.security);
+  });
 }
 
 /// A resolver can be trusted when what is signed comes back as secure and what is wrongly signed does not come back at all.
 void ResolverService::judge_probe(mail::dns::Security secure_name, const mail::dns::Answer* bogus_name) {
+  // No answer is no verdict: whoever can keep answers back must not be able to switch DANE off.
+  if (secure_name == mail::dns::Security::unknown) return not_told();
   if (secure_name != mail::dns::Security::secure) return set_trust(false, "the upstream does not say AD for a signed name");
   if (bogus_name != nullptr && bogus_name->status == mail::dns::Status::found) return set_trust(false, "the upstream answers a name with wrong signatures");
   set_trust(true, "");
 }
 
+void ResolverService::not_told() {
+  if (!state_.probed) child_.log.warning("whether DNSSEC answers can be trusted is not known yet: mail that hangs on it waits", {{"why", "the probe has no answer"}});
+  probe_timer_.start(state_.probed ? kProbeRetry : kFirstProbeRetry, [this] { probe(); });
+}
+
 void ResolverService::set_trust(bool trusted, std::string reason) {
-  if (state_.trusted != trusted || state_.reason != reason) {
+  if (!state_.probed || state_.trusted != trusted || state_.reason != reason) {
     if (trusted)
       child_.log.notice("DNSSEC answers are trusted: DANE is on");
     else
       child_.log.warning("DNSSEC answers are not trusted: DANE is off", {{"why", reason}});
   }
+  state_.probed = true;
   state_.trusted = trusted;
   state_.reason = std::move(reason);
   child_.metrics.gauge("dnssec_trusted", trusted ? 1 : 0);

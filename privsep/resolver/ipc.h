@@ -25,6 +25,7 @@ class ResolverService final : public privsep::Service {
   void probe();
   void judge_probe(mail::dns::Security secure_name, const mail::dns::Answer* bogus_name);
   void set_trust(bool trusted, std::string reason);
+  void not_told();
 
   privsep::Child& child_;
   privsep::Dispatch<privsep::Role::resolver, ResolverService> dispatch_;

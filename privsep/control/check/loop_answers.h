@@ -21,6 +21,8 @@ class LoopAnswers {
   void answer(const mail::dns::Questions& questions, mail::dns::Facts& facts, SteadyTime deadline);
   /// As a driver of judges wants it. This must outlive what is returned.
   Answerer until(SteadyTime deadline);
+  /// For what asks by itself on the same loop.
+  mail::dns::Resolver& resolver() { return *resolver_; }
 
  private:
   LoopAnswers(io::Loop& loop, std::unique_ptr<io::StubResolver> resolver) : loop_(&loop), resolver_(std::move(resolver)) {}

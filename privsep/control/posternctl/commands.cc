@@ -10,6 +10,8 @@ constexpr Command kCommands[] = {
     {"check", "message", "Judge a message: SPF, DKIM, ARC, DMARC, iprev, BIMI", add_check_message},
     {"check", "mime", "Take a message apart: part tree, decoded headers, attachments", add_check_mime},
     {"check", "dane", "Judge a server by its TLSA records (RFC 7672)", add_check_dane},
+    {"check", "mta-sts", "Fetch and judge a domain's MTA-STS policy (RFC 8461)", add_check_mta_sts},
+    {"check", "domain", "Check the DNS records a mail domain needs, and say what would be right", add_check_domain},
     {"", "ipc", "Who may say what to whom: the messages between the processes", add_ipc},
     {"", "policy", "What a process may do", add_policy},
     {"config", "check", "Check a configuration file", add_config_check},

@@ -10,6 +10,8 @@ void add_check_iprev(CLI::App& app, Invocation& invocation);
 void add_check_message(CLI::App& app, Invocation& invocation);
 void add_check_mime(CLI::App& app, Invocation& invocation);
 void add_check_dane(CLI::App& app, Invocation& invocation);
+void add_check_mta_sts(CLI::App& app, Invocation& invocation);
+void add_check_domain(CLI::App& app, Invocation& invocation);
 
 void add_ipc(CLI::App& app, Invocation& invocation);
 void add_policy(CLI::App& app, Invocation& invocation);

@@ -45,6 +45,8 @@ std::string values_of(const ConfigRow& row) {
     case ValueKind::prefixes: return "a list of networks (CIDR)";
     case ValueKind::texts: return "a list of texts";
     case ValueKind::routes: return "a list of routes";
+    case ValueKind::tls_levels: return "a list of DOMAIN=LEVEL, the level one of opportunistic, required, verified, dane-only";
+    case ValueKind::tls_exceptions: return "a list of \"DOMAIN=LEVEL until YYYY-MM-DD: REASON\"";
     case ValueKind::durations: return "a list of durations";
     case ValueKind::path: return "an absolute path, or empty";
   }

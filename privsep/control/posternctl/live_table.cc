@@ -52,6 +52,7 @@ constexpr Column kMail[] = {{"uid", "UID"}, {"received", "RECEIVED (UTC)", time}
                             {"from", "FROM"}, {"subject", "SUBJECT"}};
 constexpr Column kQueue[] = {{"id", "ID"}, {"received", "RECEIVED (UTC)", time}, {"size", "SIZE", bytes}, {"held", "HELD"},
                              {"sender", "SENDER"}, {"deliveries", "DELIVERIES", deliveries}};
+constexpr Column kTls[] = {{"day", "DAY (UTC)", time}, {"domain", "DOMAIN"}, {"policy", "POLICY"}, {"result", "RESULT"}, {"server", "SERVER"}, {"count", "COUNT"}};
 constexpr Column kProcesses[] = {{"name", "PROCESS"}, {"state", "STATE"}, {"pid", "PID"}, {"uid", "UID"}, {"up_seconds", "UP", age},
                                  {"restarts", "RESTARTS"}, {"seccomp_deaths", "SECCOMP DEATHS"}, {"last_end", "LAST END"}, {"missing", "MISSING", lines}};
 constexpr Column kAudit[] = {{"name", "PROCESS"}, {"pid", "PID"}, {"checks", "CHECKS"}, {"differences", "DIFFERENCES", lines}};
@@ -92,10 +93,12 @@ constexpr LiveCommand kLive[] = {
     {"queue", "drop", "End deliveries and tell nobody", "?id", "destination all reason"},
     {"queue", "reroute", "Send deliveries somewhere else", "?id", "!route destination all"},
     {"queue", "stats", "Counts of the queue and its destinations", "", "limit"},
+    {"queue", "tls", "What was seen of TLS with other domains, as their reports will say it (RFC 8460)", "", "destination limit", "observations", kTls},
     {"message", "why", "What was found about a message, and what was made of it", "id", ""},
     {"status", "", "The processes", "", "", "processes", kProcesses},
     {"audit", "", "Compare the running processes with their policies; exit status 1 on a difference", "", "", "processes", kAudit},
     {"reload", "", "Put the changed configuration file in force", "", ""},
+    {"remote", "status", "Mail going out: sessions, and whether DNSSEC answers are trusted", "", ""},
     {"keys", "list", "The keys of the signer", "", "", {}, kKeys},
 };
 
