@@ -1,6 +1,7 @@
 /// Messages with generated values, for tests: one for each row of the table, so that a new row is tested without a new line.
 #pragma once
 
+#include <optional>
 #include <random>
 
 #include "privsep/message_table.h"
@@ -64,6 +65,11 @@ class Generator {
   void fill_object(std::vector<T>& values) {
     values.clear();
     for (std::uint64_t i = below(4); i > 0; --i) fill(values.emplace_back());
+  }
+  template <class T>
+  void fill_object(std::optional<T>& value) {
+    value.reset();
+    if (below(2) == 1) fill(value.emplace());
   }
   template <class T>
     requires std::is_class_v<T>
