@@ -41,6 +41,7 @@ void SmtpSession::start_tls(const Nothing&) {
 void SmtpSession::open_transaction(const Mail& mail) {
   if (++messages_ > context_.settings.max_messages) return close_with(replies::kTooManyMessages);
   if (!context_.accepting) {
+    turned_away_ = true;
     say_line(to_line(context_.not_accepting));
     return count_refusal("spool");
   }
@@ -48,6 +49,7 @@ void SmtpSession::open_transaction(const Mail& mail) {
   if (given.size.value_or(0) > context_.settings.max_message_size) return refuse(replies::kTooLarge);  // RFC 1870 §6.1
   if (given.body == BodyType::binary_mime) return refuse(replies::kNoBinary);
   if (given.require_tls && tls_version_.empty()) return refuse(replies::kNeedsTls);                    // RFC 8689 §2
+  forget_transaction();
   transaction_ = std::make_unique<Transaction>();
   privsep::Envelope& envelope = transaction_->envelope;
   envelope.id = make_message_id(context_.entropy);
@@ -122,6 +124,7 @@ void SmtpSession::settle(Slot& slot) {
       const bool permanent = slot.line.front() == '5';
       count_refusal(permanent ? "recipient-5xx" : "recipient-4xx");
       if (permanent) ++errors_;
+      else turned_away_ = true;
     }
   }
   out_ += slot.line;

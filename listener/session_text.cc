@@ -27,6 +27,7 @@ const Reply& reply_for(Fault fault) {
 
 void SmtpSession::forget_transaction() {
   transaction_.reset();
+  turned_away_ = false;
   if (state_ != state::kConnected) state_ = state::kGreeted;
 }
 

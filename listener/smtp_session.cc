@@ -135,7 +135,7 @@ bool SmtpSession::run_line(std::string_view line, bool more) {
     context_.metrics.count("smtp_desync_total", "after=\"" + std::string(mail::smtp::name_of(command->verb)) + '"');
     return close_with(replies::kTooEarly), true;
   }
-  if ((command->allowed & state_) == 0) return refuse(out_of_order(*command)), true;
+  if ((command->allowed & state_) == 0) return refuse_out_of_order(*command), true;
   command->run(*this, said->argument);
   return true;
 }
@@ -148,6 +148,14 @@ const Reply& SmtpSession::out_of_order(const Command& command) const {
     case state::kHasRecipient: return command.verb == Verb::mail ? replies::kHaveSender : replies::kBadSequence;
     default: return replies::kInChunks;
   }
+}
+
+// A client that pipelines RCPT and DATA after a MAIL or RCPT we had no room for has made no mistake: its error is not counted.
+void SmtpSession::refuse_out_of_order(const Command& command) {
+  const Reply& reply = out_of_order(command);
+  say(reply);
+  count_refusal(reply.reason);
+  if (!turned_away_) count_error();
 }
 
 // ---- verdicts ------------------------------------------------------------------------------------------------------
@@ -235,6 +243,7 @@ void SmtpSession::refuse(const Reply& reply) {
   say(reply);
   count_refusal(reply.reason);
   if (reply.code >= 500) count_error();
+  else turned_away_ = true;
 }
 
 void SmtpSession::refuse(const Error& error) {

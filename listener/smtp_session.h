@@ -85,6 +85,7 @@ class SmtpSession {
   std::size_t skip_line(std::string_view rest, std::size_t lf);
   bool run_line(std::string_view line, bool more);
   const Reply& out_of_order(const Command& command) const;
+  void refuse_out_of_order(const Command& command);
   void settle_input();
   void flush();
   void say(const Reply& reply) { say_line(to_line(reply)); }
@@ -139,6 +140,7 @@ class SmtpSession {
   States state_ = state::kConnected;
   bool esmtp_ = false;
   bool skipping_ = false;       // an overlong line, up to its end
+  bool turned_away_ = false;    // MAIL or a RCPT of this transaction got a 4xx of ours
   bool held_ = false;
   bool eof_ = false;
   bool chunk_last_ = false;

@@ -137,6 +137,22 @@ TEST(Limits, CommandsErrorsAndMessagesOfASession) {
       << "guessing recipients ends the session";
 }
 
+TEST(Limits, WhatFollowsARefusalForWantOfRoomIsNotTheClientsError) {
+  auto settings = Harness::default_settings();
+  settings.max_errors = 3;
+  Harness h(settings);
+  h.greet();
+  h.context.accepting = false;
+  h.context.not_accepting = {452, "4.3.1", "Not enough space"};
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(codes(h.say("MAIL FROM:<a@good.example>\r\nRCPT TO:<b@mx.example>\r\nRCPT TO:<c@mx.example>\r\nDATA\r\n")), "452 503 503 503") << i;
+  h.context.accepting = true;
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(codes(h.say("MAIL FROM:<a@good.example>\r\nRCPT TO:<full@mx.example>\r\nDATA\r\n")) + codes(h.say("RSET\r\n")), "250 452 554250") << i;
+  EXPECT_EQ(codes(h.say("MAIL FROM:<>\r\nRSET\r\nRCPT TO:<b@mx.example>\r\nRCPT TO:<b@mx.example>\r\nRCPT TO:<b@mx.example>\r\nRCPT TO:<b@mx.example>\r\nNOOP\r\n")).substr(0, 7), "250 250") << "a mistake is one again";
+  EXPECT_TRUE(h.closed);
+}
+
 TEST(Limits, LoopsAreRefusedByTheirReceivedFields) {  // RFC 5321 §6.3
   Harness h;
   h.greet();

@@ -32,6 +32,10 @@ inline constexpr std::size_t kMimeHeaderBytes = 1024 * 1024;   ///< bytes of all
 inline constexpr std::size_t kMimeBoundaryBytes = 200;         ///< characters of a boundary; RFC 2046 §5.1.1 allows 70; ours
 inline constexpr std::size_t kMimeParameters = 100;            ///< parameters of a field, continuations counted each; ours
 
+// -- Delivery status notifications (dsn.h) --
+inline constexpr std::size_t kDsnRecipients = 1000;            ///< recipients read of a report; ours
+inline constexpr std::size_t kDsnFieldBytes = 1000;            ///< bytes kept of a field's value; ours
+
 // -- Tag=value lists (auth/tag_list.h) --
 inline constexpr std::size_t kTagListTags = 100;               ///< tags of a list; RFC 6376 defines 16, our choice
 

@@ -66,7 +66,11 @@ constexpr ConfigRow kConfigRows[] = {
     {"queue.reserve_percent", integer, "5", 0, 50, "", kQueue, "Share of the disk that mail may not fill; below it new mail is answered 452."},
     {"queue.max_concurrency", integer, "20", 1, 1000, "", kQueue, "Deliveries at once to one destination."},
     {"queue.max_deliveries", integer, "500", 1, 10000, "", kQueue, "Deliveries at once in all."},
+    {"queue.max_attempts", integer, "0", 0, 10000, "", kQueue, "How often delivery to one recipient is tried at most, whatever the time allows. 0: as often as it allows."},
     {"queue.hold_all", flag, "false", 0, 0, "", kQueue, "Accept mail and keep it until it is released."},
+    {"queue.hold", texts, "[]", 0, 0, "", kQueue, "Destinations, \"local\" or \"sender:ADDRESS\" (or \"sender:@DOMAIN\") whose mail is accepted and kept until it is released or the row is taken away."},
+    {"queue.dsn_headers_only", flag, "false", 0, 0, "", kQueue, "Whether reports to senders return the header alone, even where RET=FULL asks for the whole message."},
+    {"queue.verp", flag, "true", 0, 0, "", kQueue, "Whether mail of our own users leaves with a return path of its own, so that what comes back later is known to belong to it."},
 
     // SMTP out.
     {"relay.routes", routes, "[]", 0, 0, "", kRemote, "Static routes, \"DOMAIN=HOST:PORT\"; \"*=HOST:PORT\" is a smarthost. \"DOMAIN=USER:PASSWORD@HOST:PORT\" authenticates."},
@@ -105,7 +109,7 @@ constexpr ConfigRow kConfigRows[] = {
     {"mailbox.maildir", path, "", 0, 0, "", kNone, "The folder under which Maildirs of accounts with that kind of delivery are written. Empty: none."},
     {"mailbox.lmtp_sockets", texts, "[]", 0, 0, "", kMailbox, "LMTP servers on this machine, \"NAME=/path/to/socket\"; a domain refers to the name."},
     {"mailbox.max_size", size, "64GiB", 16777216, 0, "", kMailbox, "The largest the store may grow."},
-    {"mailbox.plus_separator", text, "+", 0, 1, "", kMailbox, "What separates an account from a detail in an address (user+detail)."},
+    {"mailbox.plus_separator", text, "+", 0, 1, "", kMailbox | kQueue, "What separates an account from a detail in an address (user+detail)."},
 
     // Pages.
     {"web.listen", endpoints, "[\"127.0.0.1:8025\"]", 0, 0, "", kNone, "Where status and metrics are served."},

@@ -28,7 +28,8 @@ struct Ticket {
   std::string target;     ///< local: the account's address; relay: the address to send to. One recipient may have several (alias)
   WallTime expires{};     ///< not to be accepted into the spool after this
   Bytes mac;
-  void fields(auto& codec) { codec(kind, recipient, target, expires, mac); }
+  bool returns = false;   ///< relay: what is sent back to the reverse-path, also with a detail added to it, comes to us
+  void fields(auto& codec) { codec(kind, recipient, target, expires, mac, returns); }
 };
 
 /// NOTIFY of RFC 3461 §4.1, as bits; 0 = not given (failure and delay at our discretion).

@@ -12,7 +12,7 @@ constexpr std::size_t kMacBytes = 16;
 Bytes mac_of(const Ticket& ticket, const Secret& key) {
   // The wire's encoding is unambiguous: every text carries its length.
   Encoder encoder;
-  encoder(std::string("postern-ticket-1"), ticket.kind, ticket.recipient, ticket.target, ticket.expires);
+  encoder(std::string("postern-ticket-1"), ticket.kind, ticket.recipient, ticket.target, ticket.expires, ticket.returns);
   const auto full = crypto::hmac_sha256(key.view(), bytes_of(encoder.take()));
   return {full.begin(), full.begin() + kMacBytes};
 }

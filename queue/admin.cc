@@ -37,13 +37,13 @@ std::string_view name_of(GroupState state) {
   return "";
 }
 
-std::string shown(std::string_view destination, Route route) { return route == Route::local ? "local" : std::string(destination); }
 
 // ---- which messages ------------------------------------------------------------------------------------------------
 
 struct Selection {
   std::vector<Number> numbers;
   std::string destination;  ///< only groups there; empty: all
+  std::string rule;         ///< what a hold of these is kept under; empty: a message alone
 };
 
 std::optional<Number> number_of(Engine& engine, const std::string& id) {
@@ -53,13 +53,23 @@ std::optional<Number> number_of(Engine& engine, const std::string& id) {
 
 bool has_destination(Engine& engine, Number number, const std::string& destination) {
   for (const auto& group : engine.scheduler().groups(number))
-    if (shown(group.destination, group.route) == destination) return true;
+    if (shown_destination(group.destination, group.route) == destination) return true;
+  return false;
+}
+
+/// Whether `sender` (an address, or "@domain") sent this message.
+bool is_from(Engine& engine, Number number, std::string_view sender) {
+  const auto message = engine.spool().message(number);
+  if (!message) return false;
+  for (const std::string& address : {message->reverse_path, message->arrival.account})
+    if (text::iequals(address, sender) || (sender.starts_with('@') && domain_of(address) == sender.substr(1))) return true;
   return false;
 }
 
 std::variant<Selection, std::string> select(Engine& engine, const AdminRequest& request) {
   Selection selection;
   const std::string id = request.get("id");
+  const std::string sender = text::to_lower(request.get("sender"));
   selection.destination = text::to_lower(request.get("destination"));
   const bool all = request.get("all") == "true" || request.get("all") == "1" || request.get("all") == "yes";
   if (!id.empty()) {
@@ -68,9 +78,15 @@ std::variant<Selection, std::string> select(Engine& engine, const AdminRequest& 
     selection.numbers.push_back(*number);
     return selection;
   }
-  if (selection.destination.empty() && !all) return std::string("name a message, a destination or all");
+  if (selection.destination.empty() + sender.empty() + !all != 2) return std::string("name a message, a destination, a sender or all");
+  if (!sender.empty() && (sender.find('@') == std::string::npos || sender.size() > limits::kAddressBytes || text::printable(sender) != sender))
+    return std::string("sender is an address, or @domain");
+  selection.rule = !sender.empty() ? std::string(kSenderRule) + sender : all ? "*" : selection.destination;
   engine.scheduler().each([&](Number number) {
-    if (selection.destination.empty() || has_destination(engine, number, selection.destination)) selection.numbers.push_back(number);
+    const bool chosen = !sender.empty() ? is_from(engine, number, sender)
+                        : all           ? true
+                                        : has_destination(engine, number, selection.destination);
+    if (chosen) selection.numbers.push_back(number);
     return selection.numbers.size() < limits::kAdminSweep;
   });
   return selection;
@@ -95,7 +111,7 @@ json row_of(Engine& engine, Number number) {
   }
   row["deliveries"] = json::array();
   for (const auto& group : engine.scheduler().groups(number))
-    row["deliveries"].push_back({{"destination", shown(group.destination, group.route)}, {"state", name_of(group.state)},
+    row["deliveries"].push_back({{"destination", shown_destination(group.destination, group.route)}, {"state", name_of(group.state)},
                                  {"due", seconds(group.due)}, {"attempts", group.attempts}});
   return row;
 }
@@ -174,7 +190,7 @@ json live_json(Engine& engine, Number number) {
   if (!recipients) return out;
   for (const auto& r : *recipients) {
     if (out["recipients"].size() == limits::kHistoryRecipients) break;
-    out["recipients"].push_back({{"recipient", r.recipient}, {"target", r.target}, {"route", name_of(r.route)}, {"destination", shown(r.destination, r.route)},
+    out["recipients"].push_back({{"recipient", r.recipient}, {"target", r.target}, {"route", name_of(r.route)}, {"destination", shown_destination(r.destination, r.route)},
                                  {"state", name_of(r.state)}, {"attempts", r.attempts}, {"due", seconds(r.due)}, {"reply", reply_json(r.reply)},
                                  {"server", r.server}, {"tls", r.tls}, {"security", security_json(r.use)}});
   }
@@ -240,7 +256,8 @@ AdminAnswer stats(Engine& engine, const AdminRequest& request) {
   json out{{"messages", scheduler.messages()},
            {"deliveries", {{"deferred", scheduler.groups_in(waiting)}, {"ready", scheduler.groups_in(ready) + scheduler.groups_in(aside)},
                            {"delivering", scheduler.groups_in(running) + scheduler.groups_in(landed)}, {"held", scheduler.groups_in(held)}}},
-           {"all_held", scheduler.all_held()}, {"destinations", json::array()}};
+           {"all_held", scheduler.all_held()}, {"holds", json::array()}, {"destinations", json::array()}};
+  for (const auto& [rule, reason] : engine.holds()) out["holds"].push_back({{"rule", rule}, {"reason", reason}});
   if (const auto usage = engine.spool().usage()) out["spool"] = {{"bytes", usage->used_bytes}, {"limit", usage->limit_bytes}};
   for (const auto& d : scheduler.destinations(*limit))
     out["destinations"].push_back({{"destination", d.name}, {"deliveries", d.groups}, {"running", d.running}, {"window", d.window},
@@ -322,44 +339,19 @@ void set_held(Engine& engine, Number number, bool held, const std::string& reaso
 void retry(Engine& engine, Number number, const std::string& destination, const std::shared_ptr<Tally>& tally) {
   ++tally->messages;
   for (const auto& group : engine.scheduler().groups(number))
-    if (destination.empty() || shown(group.destination, group.route) == destination) engine.scheduler().expedite(group.id);
+    if (destination.empty() || shown_destination(group.destination, group.route) == destination) engine.scheduler().expedite(group.id);
 }
 
-enum class End : std::uint8_t { fail = 1, drop = 2, reroute = 3 };
-
-void end(Engine& engine, Number number, const Selection& selection, End how, const std::string& word, const std::shared_ptr<Tally>& tally) {
-  auto all = engine.spool().recipients(number);
-  if (!all) return void(tally->failed = true);
-  Change change;
-  change.number = number;
-  for (const auto& group : engine.scheduler().groups(number)) {
-    const std::string destination(group.destination);
-    if (!selection.destination.empty() && shown(destination, group.route) != selection.destination) continue;
-    if (how == End::reroute && group.route == Route::local) continue;
-    const auto claimed = engine.scheduler().claim(group.id);
-    if (!claimed) {
-      ++tally->busy;
-      continue;
-    }
-    change.groups.push_back({*claimed, Change::After::done, {}});
-    if (how == End::reroute) change.new_groups.push_back({word, Route::remote, engine.clock().now()});
-    for (std::uint32_t i = 0; i < all->size(); ++i) {
-      auto& r = (*all)[i];
-      if (r.state != RecipientState::waiting || r.route != group.route || (r.route == Route::remote && r.destination != destination)) continue;
-      if (how == End::reroute) {
-        r.destination = word;
-        r.due = engine.clock().now();
-      } else {
-        r.state = how == End::fail ? RecipientState::failed : RecipientState::dropped;
-        r.reply = {554, "5.0.0", word.empty() ? "Ended by the administrator" : text::printable(word, limits::kReplyTextBytes)};
-        r.last_attempt = engine.clock().now();
-      }
-      change.recipients.emplace_back(i, r);
-    }
-  }
-  if (change.groups.empty()) return;
-  change.notes.push_back(note_of(engine, how == End::fail ? "failed" : how == End::drop ? "dropped" : "rerouted", word));
-  submit(engine, std::move(change), tally);
+void end(Engine& engine, Number number, const Selection& selection, const Order& order, const std::shared_ptr<Tally>& tally) {
+  ++tally->pending;  // before the call: it may be settled within
+  const Ending found = engine.end(number, selection.destination, order, [tally](bool stored) {
+    --tally->pending;
+    tally->failed = tally->failed || !stored;
+    tally->settle();
+  });
+  tally->busy += found.busy;
+  if (found.changing) ++tally->messages;
+  else --tally->pending;
 }
 
 bool is_destination(std::string_view text) {
@@ -369,33 +361,35 @@ bool is_destination(std::string_view text) {
   });
 }
 
+/// A destination, a sender or everything is held by a rule: mail that comes later is held too. A message alone is held by itself.
+void hold(Engine& engine, const Selection& selection, bool held, const std::string& reason, const std::shared_ptr<Tally>& tally) {
+  const bool by_sender = selection.rule.starts_with(kSenderRule);
+  if (!selection.rule.empty()) engine.put_hold(selection.rule, reason, held);
+  for (const Number number : selection.numbers) {
+    // Evidence is released by its id; who lets all mail go does not mean it.
+    const bool itself = selection.rule.empty() || (held ? by_sender : engine.scheduler().is_held(number) && !engine.is_parked_unread(number));
+    if (itself) set_held(engine, number, held, held && by_sender ? selection.rule + ": " + reason : reason, tally);
+    else ++tally->messages;
+  }
+}
+
 void change_many(Engine& engine, const AdminRequest& request, std::string_view verb, Answer answer) {
   auto selected = select(engine, request);
   if (auto* error = std::get_if<std::string>(&selected)) return answer(failed(*error));
   const auto& selection = std::get<Selection>(selected);
-  const bool one = !request.get("id").empty();
+  if (!selection.destination.empty() && !is_destination(selection.destination)) return answer(failed("no such destination"));
   const std::string reason = text::printable(request.get("reason", "by the administrator"));
   auto tally = std::make_shared<Tally>();
   tally->answer = std::move(answer);
   if (verb == "hold" || verb == "release") {
-    // A destination (or everything) is held as a whole: mail that comes later is held too.
-    if (!one) {
-      const std::string what = selection.destination.empty() ? "*" : selection.destination;
-      if (what != "*" && !is_destination(what)) return tally->answer(failed("no such destination"));
-      engine.put_hold(what, reason, verb == "hold");
-    }
-    for (const Number number : selection.numbers) {
-      // Evidence is released by its id; who lets all mail go does not mean it.
-      if (one || (verb == "release" && engine.scheduler().is_held(number) && !engine.is_parked_unread(number))) set_held(engine, number, verb == "hold", reason, tally);
-      else ++tally->messages;
-    }
+    hold(engine, selection, verb == "hold", reason, tally);
   } else if (verb == "retry") {
     for (const Number number : selection.numbers) retry(engine, number, selection.destination, tally);
   } else {
-    const End how = verb == "fail" ? End::fail : verb == "drop" ? End::drop : End::reroute;
-    const std::string word = how == End::reroute ? text::to_lower(request.get("to")) : request.get("reason");
-    if (how == End::reroute && !is_destination(word)) return tally->answer(failed("to is a domain, or \"[host]:port\""));
-    for (const Number number : selection.numbers) end(engine, number, selection, how, word, tally);
+    Order order{verb == "fail" ? End::fail : verb == "drop" ? End::drop : End::reroute, request.get("reason")};
+    if (order.how == End::reroute) order.word = text::to_lower(request.get("to"));
+    if (order.how == End::reroute && !is_destination(order.word)) return tally->answer(failed("to is a domain, or \"[host]:port\""));
+    for (const Number number : selection.numbers) end(engine, number, selection, order, tally);
   }
   tally->armed = true;
   tally->settle();

@@ -5,8 +5,8 @@
 ///   queue list      [destination, state, limit, page]      messages, oldest first
 ///   queue show      id                                     one message: recipients, attempts, evidence; also after it has left
 ///   message why     id                                     the evidence alone
-///   queue hold|release|retry|fail|drop    id | destination | all   [reason]
-///   queue reroute   id | destination | all, to             another destination: a domain, or "[host]:port"
+///   queue hold|release|retry|fail|drop    id | destination | sender | all   [reason]
+///   queue reroute   id | destination | sender | all, to     another destination: a domain, or "[host]:port"
 ///   queue stats     [limit]                                counts and destinations
 #pragma once
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 
 #include "base/text.h"
 #include "mail/header.h"
@@ -18,30 +19,45 @@ constexpr std::size_t kLineBytes = 900;  // RFC 5322 §2.1.1 allows 998
 /// Foreign words on one line. printable() leaves no control character, so nothing can begin a new field.
 std::string clean(std::string_view text) { return text::printable(text, kLineBytes); }
 
-/// A field of the delivery-status part, folded at blanks so that no line grows past its limit.
-std::string field(std::string_view name, std::string_view value) {
+/// `begin` and the words of `value`, folded at blanks so that no line grows past its limit; further lines begin with `indent`.
+std::string folded(std::string begin, std::string_view value, std::string_view indent) {
   constexpr std::size_t kFoldAt = 76;
-  std::string out = fmt::format("{}:", name);
+  std::string out = std::move(begin);
   std::size_t column = out.size();
+  bool first = true;
   for (const auto word : text::split(value, ' ')) {
     if (word.empty()) continue;
-    if (column + 1 + word.size() > kFoldAt && column > name.size() + 1) {
+    if (!first && column + 1 + word.size() > kFoldAt) {
       out += "\r\n";
-      column = 0;
+      out += indent;
+      column = indent.size();
+    } else if (!first || !indent.starts_with("  ")) {
+      out += ' ';
+      ++column;
     }
-    out += ' ';
     out += word;
-    column += 1 + word.size();
+    column += word.size();
+    first = false;
   }
   return out + "\r\n";
 }
 
-/// RFC 3464 §2.3.1, RFC 6533 §3: the address with its type.
-std::string typed(std::string_view address, bool global) {
-  if (text::is_ascii(address)) return "rfc822;" + clean(address);
-  if (global) return "utf-8;" + clean(address);
-  // utf-8-addr-xtext: what is not ASCII as \x{HEX}, by code point.
-  std::string out = "utf-8;";
+/// A field of the delivery-status part.
+std::string field(std::string_view name, std::string_view value) { return folded(std::string(name) + ":", value, " "); }
+
+/// The same words in ASCII: a status part that is not message/global-delivery-status holds nothing else (RFC 6533 §3).
+std::string in_ascii(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80) out += c;
+    else out += fmt::format("\\x{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+/// RFC 6533 §3: utf-8-addr-xtext, what is not ASCII as \x{HEX} by code point, for a report that must pass where UTF-8 addresses do not.
+std::string addr_xtext(std::string_view address) {
+  std::string out;
   for (std::size_t i = 0; i < address.size();) {
     const auto c = static_cast<unsigned char>(address[i]);
     const std::size_t length = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
@@ -58,8 +74,22 @@ std::string typed(std::string_view address, bool global) {
   return out;
 }
 
+/// RFC 3464 §2.3.2: the address with its type.
+std::string typed(std::string_view address, bool global) {
+  if (text::is_ascii(address)) return "rfc822;" + clean(address);
+  return "utf-8;" + (global ? clean(address) : addr_xtext(address));
+}
+
+/// What the sender gave with ORCPT, "type;address" (RFC 3461 §4.2), in the form this report can carry.
+std::string original_recipient(std::string_view orcpt, bool global) {
+  const auto semicolon = orcpt.find(';');
+  if (global || text::is_ascii(orcpt) || semicolon == std::string_view::npos) return clean(orcpt);
+  return "utf-8;" + addr_xtext(orcpt.substr(semicolon + 1));
+}
+
 std::string_view action_of(const RecipientRecord& r, ReportKind kind) {
   if (kind == ReportKind::delay) return "delayed";
+  if (kind == ReportKind::expanded) return "expanded";
   switch (r.state) {
     case RecipientState::delivered: return "delivered";
     case RecipientState::relayed:
@@ -76,6 +106,7 @@ std::string subject(ReportKind kind) {
     case ReportKind::failure: return "Your message could not be delivered";
     case ReportKind::delay: return "Your message is delayed; we go on trying";
     case ReportKind::success: return "Your message was delivered";
+    case ReportKind::expanded: return "Your message was passed on";
   }
   return {};
 }
@@ -90,50 +121,61 @@ std::string introduction(const ReportInput& in) {
                          "again: we go on trying until {}.\r\n", in.host, mail_date(in.expires));
     case ReportKind::success:
       return fmt::format("This is the mail server {}.\r\n\r\nAs you asked, this is to tell you that your message reached the recipients below.\r\n", in.host);
+    case ReportKind::expanded:
+      return fmt::format("This is the mail server {}.\r\n\r\nAs you asked, this is to tell you that your message was accepted for the addresses below. Each\r\n"
+                         "stands for several mailboxes; you will not be told of each of them.\r\n", in.host);
   }
   return {};
 }
 
 std::string human_line(const RecipientRecord& r, ReportKind kind) {
   std::string out = fmt::format("\r\n  <{}>\r\n", clean(r.recipient));
+  if (kind == ReportKind::expanded) return out;
   if (kind == ReportKind::success) {
     out += r.state == RecipientState::delivered ? "    delivered to the mailbox\r\n"
                                                 : "    passed on to a server that does not confirm delivery; you may hear nothing more\r\n";
     return out;
   }
-  if (r.server.empty()) out += fmt::format("    {} {}\r\n", r.reply.enhanced, clean(r.reply.text));
-  else out += fmt::format("    {} said:\r\n    \"{} {} {}\"\r\n", clean(r.server), r.reply.code, r.reply.enhanced, clean(r.reply.text));
+  if (r.server.empty()) out += folded("    ", fmt::format("{} {}", r.reply.enhanced, clean(r.reply.text)), "    ");
+  else out += fmt::format("    {} said:\r\n", clean(r.server)) +
+              folded("    ", fmt::format("\"{} {} {}\"", r.reply.code, r.reply.enhanced, clean(r.reply.text)), "    ");
   return out;
+}
+
+/// An alias may have failed at several of its targets. The sender knows one recipient, so one is described: the first.
+std::vector<const RecipientRecord*> distinct(const std::vector<const RecipientRecord*>& recipients) {
+  std::set<std::string_view> seen;
+  std::vector<const RecipientRecord*> found;
+  for (const auto* r : recipients)
+    if (seen.insert(r->recipient).second) found.push_back(r);
+  return found;
 }
 
 std::string human_part(const ReportInput& in) {
   std::string out = introduction(in);
-  std::size_t shown = 0;
-  for (const auto* r : in.recipients) {
-    if (shown++ == limits::kReportRecipients) break;
-    out += human_line(*r, in.kind);
-  }
-  if (in.recipients.size() > limits::kReportRecipients)
-    out += fmt::format("\r\n  and {} more\r\n", in.recipients.size() - limits::kReportRecipients);
+  const auto named = distinct(in.recipients);
+  for (std::size_t i = 0; i < named.size() && i < limits::kReportRecipients; ++i) out += human_line(*named[i], in.kind);
+  if (named.size() > limits::kReportRecipients) out += fmt::format("\r\n  and {} more\r\n", named.size() - limits::kReportRecipients);
   return out;
 }
 
 /// RFC 3464 §2.2 and §2.3.
 std::string status_part(const ReportInput& in, bool global) {
+  const auto words = [global](std::string_view text) { return global ? clean(text) : in_ascii(clean(text)); };
   std::string out = field("Reporting-MTA", fmt::format("dns; {}", in.host));
-  if (!in.message->envid.empty()) out += field("Original-Envelope-Id", clean(in.message->envid));
+  if (!in.message->envid.empty()) out += field("Original-Envelope-Id", words(in.message->envid));
   out += field("Arrival-Date", mail_date(in.received));
-  std::size_t shown = 0;
-  for (const auto* r : in.recipients) {
-    if (shown++ == limits::kReportRecipients) break;
+  const auto named = distinct(in.recipients);
+  for (std::size_t i = 0; i < named.size() && i < limits::kReportRecipients; ++i) {
+    const auto* r = named[i];
     out += "\r\n";
-    if (!r->orcpt.empty()) out += field("Original-Recipient", clean(r->orcpt));
+    if (!r->orcpt.empty()) out += field("Original-Recipient", original_recipient(r->orcpt, global));
     out += field("Final-Recipient", typed(r->recipient, global));  // not the target: where an alias points is not told
     out += field("Action", action_of(*r, in.kind));
-    out += field("Status", clean(r->reply.enhanced));
-    if (!r->server.empty()) out += field("Remote-MTA", fmt::format("dns; {}", clean(r->server.substr(0, r->server.find(' ')))));
+    out += field("Status", words(r->reply.enhanced));
+    if (!r->server.empty()) out += field("Remote-MTA", fmt::format("dns; {}", words(r->server.substr(0, r->server.find(' ')))));
     if (!r->server.empty() && r->reply.code != 0)
-      out += field("Diagnostic-Code", fmt::format("smtp; {} {} {}", r->reply.code, clean(r->reply.enhanced), clean(r->reply.text)));
+      out += field("Diagnostic-Code", fmt::format("smtp; {} {} {}", r->reply.code, words(r->reply.enhanced), words(r->reply.text)));
     if (r->last_attempt != WallTime{}) out += field("Last-Attempt-Date", mail_date(r->last_attempt));
     if (in.kind == ReportKind::delay) out += field("Will-Retry-Until", mail_date(in.expires));
   }
@@ -184,6 +226,8 @@ Recourse recourse(const MessageRecord& m) {
   return same ? Recourse::allowed : Recourse::unvouched;
 }
 
+bool needs_smtputf8(const MessageRecord& m) { return !text::is_ascii(m.reverse_path); }
+
 bool is_owed(const RecipientRecord& r, ReportKind kind) {
   using privsep::Notify;
   const auto bits = r.notify.bits;
@@ -191,6 +235,7 @@ bool is_owed(const RecipientRecord& r, ReportKind kind) {
   switch (kind) {
     case ReportKind::failure: return r.state == RecipientState::failed && (bits == 0 || (bits & Notify::kFailure) != 0);
     case ReportKind::delay: return r.state == RecipientState::waiting && (bits == 0 || (bits & Notify::kDelay) != 0);
+    case ReportKind::expanded: return (bits & Notify::kSuccess) != 0;
     case ReportKind::success:
       // A server that knows DSN looks after the report itself (RFC 3461 §5.2.1); for one that does not we owe "relayed" (§5.2.2).
       return (bits & Notify::kSuccess) != 0 && (r.state == RecipientState::delivered || r.state == RecipientState::relayed_blind);
@@ -199,7 +244,8 @@ bool is_owed(const RecipientRecord& r, ReportKind kind) {
 }
 
 std::string compose_report(const ReportInput& in) {
-  const bool global = in.message->smtputf8;
+  // RFC 6533 §6: only a sender whose own address needs SMTPUTF8 is sure to be reached by a report that does.
+  const bool global = needs_smtputf8(*in.message);
   const auto human = human_part(in);
   const auto status = status_part(in, global);
   const auto [original, whole] = returned(in);
@@ -217,7 +263,8 @@ std::string compose_report(const ReportInput& in) {
                      encoding(human), human);
   out += fmt::format("--{}\r\nContent-Type: message/{}delivery-status\r\nContent-Transfer-Encoding: {}\r\n\r\n{}\r\n", in.boundary,
                      global ? "global-" : "", encoding(status), status);
-  const std::string_view type = whole ? (global ? "message/global" : "message/rfc822") : (global ? "message/global-headers" : "text/rfc822-headers");
+  const bool utf8 = in.message->smtputf8 && !text::is_ascii(original.substr(0, limits::kReturnedHeaderBytes)) && text::is_utf8(original);
+  const std::string_view type = whole ? (utf8 ? "message/global" : "message/rfc822") : (utf8 ? "message/global-headers" : "text/rfc822-headers");
   out += fmt::format("--{}\r\nContent-Type: {}\r\nContent-Transfer-Encoding: {}\r\n\r\n{}\r\n--{}--\r\n", in.boundary, type,
                      encoding(original), original, in.boundary);
   return out;

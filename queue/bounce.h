@@ -13,7 +13,7 @@
 namespace postern::queue {
 
 /// The kinds of reports, in the order in which they are worth sending.
-enum class ReportKind : std::uint8_t { failure = 1, delay = 2, success = 3 };
+enum class ReportKind : std::uint8_t { failure = 1, delay = 2, success = 3, expanded = 4 };
 
 /// Whether the sender may be written to at all.
 enum class Recourse : std::uint8_t {
@@ -23,6 +23,9 @@ enum class Recourse : std::uint8_t {
 };
 /// Allowed for what an account of ours or a client that may relay sent, and where the reverse-path's domain was authenticated.
 Recourse recourse(const MessageRecord& message);
+
+/// Whether a report about `message` needs SMTPUTF8 to be sent: its To does.
+bool needs_smtputf8(const MessageRecord& message);
 
 /// Whether `recipient`'s NOTIFY asks for a report of this kind in its present state. Absent means FAILURE, and DELAY at our
 /// discretion (RFC 3461 §4.1): we tell.

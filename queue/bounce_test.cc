@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "mail/header.h"
 
 namespace postern::queue {
@@ -175,13 +176,49 @@ TEST(Report, NoForeignWordBeginsAFieldOrALine) {
 
 TEST(Report, AddressesInUtf8) {                               // RFC 6533 §3
   MessageRecord m = sent_by_account();
-  const std::vector<RecipientRecord> to{failed("j\xC3\xBCrg@example.net")};
-  EXPECT_NE(report(m, to).find("Final-Recipient: utf-8;j\\x{FC}rg@example.net"), std::string::npos);
   m.smtputf8 = true;
+  std::vector<RecipientRecord> to{failed("j\xC3\xBCrg@example.net")};
+  to[0].orcpt = "utf-8;J\xC3\xB6rg@example.com";
+  to[0].reply.text = "kein Empf\xC3\xA4nger";
+  const auto plain = report(m, to);
+  EXPECT_NE(plain.find("Content-Type: message/delivery-status"), std::string::npos) << "the sender's own address needs no SMTPUTF8";
+  EXPECT_NE(plain.find("Final-Recipient: utf-8;j\\x{FC}rg@example.net"), std::string::npos) << plain;
+  EXPECT_NE(plain.find("Original-Recipient: utf-8;J\\x{F6}rg@example.com"), std::string::npos);
+  EXPECT_TRUE(text::is_ascii(parts_of(plain).at(1)));
+  EXPECT_NE(parts_of(plain).at(0).find("j\xC3\xBCrg@example.net"), std::string::npos) << "people read it as it is";
+  m.reverse_path = "j\xC3\xB6" "e@example.org";
+  EXPECT_TRUE(needs_smtputf8(m));
   const auto global = report(m, to);
   EXPECT_NE(global.find("Content-Type: message/global-delivery-status"), std::string::npos);
   EXPECT_NE(global.find("Final-Recipient: utf-8;j\xC3\xBCrg@example.net"), std::string::npos);
   EXPECT_NE(global.find("Content-Transfer-Encoding: 8bit"), std::string::npos);
+}
+
+TEST(Report, ReturnsAHeaderInUtf8AsWhatItIs) {                // RFC 6533 §4
+  MessageRecord m = sent_by_account();
+  const std::string original = "Message-ID: <1@example.org>\r\nSubject: \xC3\xBC\r\n\r\nbody\r\n";
+  EXPECT_NE(report(m, {failed("b@x.example")}, ReportKind::failure, original).find("text/rfc822-headers"), std::string::npos);
+  m.smtputf8 = true;
+  EXPECT_NE(report(m, {failed("b@x.example")}, ReportKind::failure, original).find("message/global-headers"), std::string::npos);
+  m.ret = privsep::Ret::full;
+  EXPECT_NE(report(m, {failed("b@x.example")}, ReportKind::failure, original).find("Content-Type: message/global\r\n"), std::string::npos);
+}
+
+TEST(Report, OfAnAliasIsAboutOneRecipient) {
+  auto first = failed("team@example.com"), second = failed("team@example.com");
+  first.target = "a@x.example";
+  second.target = "b@y.example";
+  const auto text = report(sent_by_account(), {first, second});
+  EXPECT_EQ(text.find("Final-Recipient"), text.rfind("Final-Recipient"));
+  EXPECT_EQ(text.find("a@x.example"), std::string::npos);
+}
+
+TEST(Report, OfAnExpansionSaysSo) {                           // RFC 3464 §2.3.3
+  auto alias = failed("team@example.com");
+  alias.server.clear();
+  alias.reply = {250, "2.1.5", "Passed on"};
+  const auto text = report(sent_by_account(), {alias}, ReportKind::expanded);
+  EXPECT_NE(text.find("Action: expanded\r\nStatus: 2.1.5\r\n"), std::string::npos) << text;
 }
 
 TEST(Report, LinesStayWithinTheLimitWhateverTheServerSaid) {

@@ -97,9 +97,10 @@ bool settle(Flight& flight, IndexedRecipient& entry, const privsep::Outcome& out
     return false;
   }
   if (r.reply.code < 400) r.reply.code = 451;  // 3xx ends no delivery
-  if (now >= flight.expires) {
+  const bool enough = flight.max_attempts != 0 && r.attempts >= flight.max_attempts;
+  if (now >= flight.expires || enough) {
     note(landing, flight, r, "expired");
-    expire_recipient(r, now);
+    expire_recipient(r, now, enough ? "Delivery was tried too often" : "Delivery time expired");
     ++landing.failed;
     return false;
   }
@@ -197,10 +198,30 @@ Landing apply(Flight& flight, const privsep::DeliveryResult& result, WallTime no
   return landing;
 }
 
-void expire_recipient(RecipientRecord& r, WallTime now) {
+std::string_view name_of(End how) {
+  switch (how) {
+    case End::fail: return "failed";
+    case End::drop: return "dropped";
+    case End::reroute: return "rerouted";
+  }
+  return "";
+}
+
+void carry_out(const Order& order, RecipientRecord& r, WallTime now) {
+  if (order.how == End::reroute) {
+    r.destination = order.word;
+    r.due = now;
+    return;
+  }
+  r.state = order.how == End::fail ? RecipientState::failed : RecipientState::dropped;
+  r.reply = {554, "5.0.0", order.word.empty() ? "Ended by the administrator" : text::printable(order.word, limits::kReplyTextBytes)};
+  r.last_attempt = now;
+}
+
+void expire_recipient(RecipientRecord& r, WallTime now, std::string_view why) {
   r.state = RecipientState::failed;
   const std::string last = r.reply.text.empty() || r.attempts == 0 ? std::string{} : "; last reply: " + std::to_string(r.reply.code) + " " + r.reply.text;
-  r.reply = {554, "5.4.7", text::printable("Delivery time expired" + last, limits::kReplyTextBytes)};  // RFC 3463 §3.5
+  r.reply = {554, "5.4.7", text::printable(std::string(why) + last, limits::kReplyTextBytes)};  // RFC 3463 §3.5
   if (r.attempts == 0) r.last_attempt = now;
 }
 

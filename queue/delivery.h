@@ -30,6 +30,7 @@ struct Flight {
   bool partial = false;                       ///< the group has more recipients than went into the request
   bool only = false;                          ///< the message has no recipients but these
   WallTime expires{};
+  std::uint16_t max_attempts = 0;             ///< at a recipient; 0: any number
   WallTime started{};
 };
 
@@ -53,7 +54,17 @@ struct Landing {
 /// Applies `result` to `flight.recipients`. `now` is the time of the answer.
 Landing apply(Flight& flight, const privsep::DeliveryResult& result, WallTime now, const RetryCurve& curve);
 
-/// Makes a recipient failed because time has run out: its last reply stays in the words.
-void expire_recipient(RecipientRecord& recipient, WallTime now);
+/// What an administrator makes of deliveries that wait.
+enum class End : std::uint8_t { fail = 1, drop = 2, reroute = 3 };
+struct Order {
+  End how = End::fail;
+  std::string word;  ///< the reason, or where to send instead
+};
+/// The word under which an order stands in the history.
+std::string_view name_of(End how);
+void carry_out(const Order& order, RecipientRecord& recipient, WallTime now);
+
+/// Makes a recipient failed because time (or patience, `why`) has run out: its last reply stays in the words.
+void expire_recipient(RecipientRecord& recipient, WallTime now, std::string_view why = "Delivery time expired");
 
 }  // namespace postern::queue

@@ -20,20 +20,21 @@ Engine::Engine(Spool& spool, Courier& courier, const Clock& clock, crypto::Entro
       options_(std::move(options)), scheduler_(clock, {options_.curve, options_.max_deliveries, options_.max_concurrency}) {}
 
 void Engine::set_options(EngineOptions options) {
-  options_ = std::move(options);
+  const EngineOptions before = std::exchange(options_, std::move(options));
   scheduler_.set_options({options_.curve, options_.max_deliveries, options_.max_concurrency});
+  configure_holds(before.holds, options_.holds);
 }
 
 namespace {
 
-/// One group a (route, destination) of the recipients that wait. A message has few destinations, or many with one recipient each;
-/// sorting serves both.
-std::vector<Scheduler::NewGroup> groups_of(const std::vector<RecipientRecord>& recipients) {
-  std::vector<Scheduler::NewGroup> groups;
-  for (const auto& r : recipients) {
-    if (r.state != RecipientState::waiting) continue;
-    groups.push_back({r.route == Route::local ? std::string_view{} : std::string_view(r.destination), r.route, r.due, r.attempts});
-  }
+OpenRecipient open_of(const RecipientRecord& r) { return {r.destination, r.route, r.due, r.attempts}; }
+
+/// One group a (route, destination) of the recipients that wait, into `groups`. A message has few destinations, or many with one
+/// recipient each; sorting serves both. The names stay where `open` has them.
+void group(std::span<const OpenRecipient> open, std::vector<Scheduler::NewGroup>& groups) {
+  groups.clear();
+  for (const auto& r : open) groups.push_back({r.route == Route::local ? std::string_view{} : r.destination, r.route, r.due, r.attempts});
+  if (groups.size() < 2) return;
   const auto key = [](const auto& g) { return std::make_pair(g.route, g.destination); };
   std::stable_sort(groups.begin(), groups.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
   std::size_t kept = 0;
@@ -46,7 +47,6 @@ std::vector<Scheduler::NewGroup> groups_of(const std::vector<RecipientRecord>& r
     }
   }
   groups.resize(kept);
-  return groups;
 }
 
 Scheduler::Entry entry_of(Number number, const ScheduleRecord& schedule) {
@@ -56,15 +56,21 @@ Scheduler::Entry entry_of(Number number, const ScheduleRecord& schedule) {
 }  // namespace
 
 Result<void> Engine::load() {
-  TRY_ASSIGN(const auto holds, spool_.holds());
-  for (const auto& [destination, reason] : holds) {
-    if (destination == "*") scheduler_.set_all_held(true);
-    else scheduler_.set_destination_held(destination, true);
-  }
+  std::array<std::byte, 32> fresh_key{};
+  entropy_.fill(fresh_key);
+  // The key of return paths lives with the messages they name: both outlast this process, and a backup holds both.
+  TRY_ASSIGN(auto return_key, spool_.keep("return key", std::string(text_of(fresh_key))));
+  return_key_ = Secret(std::move(return_key));
+  TRY_ASSIGN(auto holds, spool_.holds());
+  load_holds(std::move(holds));
+  TRY_ASSIGN(const auto messages, spool_.count());
+  scheduler_.reserve(static_cast<std::size_t>(messages));
   std::vector<Number> parked;
   std::vector<Number> finished;  // all recipients done, but the end was not committed: cannot be, and is looked after
+  std::vector<Scheduler::NewGroup> groups;
   TRY_ASSIGN(const auto spoiled, spool_.load([&](LoadedMessage& loaded) {
-    const auto groups = groups_of(loaded.recipients);
+    group(loaded.open, groups);
+    if (is_stale_hold(loaded.schedule)) loaded.schedule.held = false;
     if (groups.empty()) finished.push_back(loaded.number);
     else scheduler_.add(entry_of(loaded.number, loaded.schedule), groups);
     if (loaded.schedule.held && loaded.schedule.held_reason == kParkedUnread) parked.push_back(loaded.number);
@@ -110,9 +116,11 @@ void Engine::accept(const privsep::SpoolRequest& request, privsep::Role from, Fd
   }
   Accept accept;
   accept.message = std::move(std::get<NewMessage>(taken));
+  hold_by_sender(accept.message);
   accept.body = std::move(body);
   accept.answer = std::move(answer);
   accept.came = clock_.steady();
+  look_for_return(accept);
   accepts_.push_back(std::move(accept));
 }
 
@@ -168,6 +176,7 @@ void Engine::fail_expired(Number number) {
   if (!all) return log_.error("a message that expired cannot be read", {{"number", number}, {"error", all.error().message}});
   bool later = false;
   for (const auto& group : scheduler_.groups(number)) {
+    if (group.held) continue;
     const std::string destination(group.destination);
     const auto claimed = scheduler_.claim(group.id);
     if (!claimed) {
@@ -203,6 +212,7 @@ Result<Flight> Engine::prepare_flight(const Scheduler::Job& job, Fd& body) {
   flight.attempts = job.attempts;
   flight.suspect = job.suspect;
   flight.expires = scheduler_.expires(job.number);
+  flight.max_attempts = options_.max_attempts;
   flight.started = clock_.now();
   if (const auto fresh = fresh_.find(job.number); fresh != fresh_.end()) {
     flight.message = fresh->second.message;
@@ -238,7 +248,8 @@ void Engine::launch(const Scheduler::Job& job) {
         returned(std::move(*f), began, std::move(result));
       });
     } else {
-      const auto request = remote_request(*flight);
+      auto request = remote_request(*flight);
+      request.reverse_path = return_path_of(*flight->message, flight->number);
       courier_.deliver(request, fd, [this, began, f = std::make_shared<Flight>(*std::move(flight))](Result<privsep::DeliveryResult> result) {
         returned(std::move(*f), began, std::move(result));
       });
@@ -265,6 +276,7 @@ void Engine::launch(const Scheduler::Job& job) {
 void Engine::returned(Flight flight, SteadyTime began, Result<privsep::DeliveryResult> result) {
   --flights_;
   if (!result) return lost(flight, result.error());
+  if (scheduler_.is_held_group(flight.group)) flight.expires = WallTime::max();
   Landing landing = apply(flight, *result, clock_.now(), options_.curve);
   scheduler_.landed(flight.group, landing.feedback);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began).count();
@@ -341,7 +353,12 @@ void Engine::park(Number number, std::string reason, std::vector<Change::GroupAf
 // ---- small things --------------------------------------------------------------------------------------------------
 
 void Engine::schedule_new(Number number, const NewMessage& message) {
-  scheduler_.add(entry_of(number, message.schedule), groups_of(message.recipients));
+  std::vector<OpenRecipient> open;
+  for (const auto& r : message.recipients)
+    if (r.state == RecipientState::waiting) open.push_back(open_of(r));
+  std::vector<Scheduler::NewGroup> groups;
+  group(open, groups);
+  scheduler_.add(entry_of(number, message.schedule), groups);
 }
 
 void Engine::remember(Number number, Accept& accept) {
@@ -378,12 +395,6 @@ std::string Engine::new_id() {
   std::string id;
   for (const auto b : random) id += kLetters[std::to_integer<std::size_t>(b) % kLetters.size()];
   return id;
-}
-
-void Engine::put_hold(std::string destination, std::string reason, bool held) {
-  if (destination == "*") scheduler_.set_all_held(held);
-  else scheduler_.set_destination_held(destination, held);
-  holds_.emplace_back(std::move(destination), held ? std::optional<std::string>(std::move(reason)) : std::nullopt);
 }
 
 void Engine::report_gauges() {

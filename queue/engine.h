@@ -35,7 +35,17 @@ struct EngineOptions {
   RetryCurve curve{{std::chrono::minutes{5}}};
   std::uint32_t max_deliveries = 500;
   std::uint32_t max_concurrency = 20;
+  std::uint16_t max_attempts = 0;             ///< at one recipient; 0: as many as the time allows
+  bool verp = false;                          ///< mail of our users leaves with return paths of its own (verp.h)
+  std::string plus_separator = "+";           ///< that of the mailbox
+  bool headers_only = false;                  ///< reports never return a whole message
+  std::vector<std::string> holds;             ///< rules of the configuration, as Engine::put_hold() takes them
 };
+
+/// Begins a hold rule for a sender.
+inline constexpr std::string_view kSenderRule = "sender:";
+/// The name by which commands know a group's destination.
+std::string shown_destination(std::string_view destination, Route route);
 
 /// Who carries deliveries to the two peers.
 class Courier {
@@ -73,6 +83,12 @@ struct Change {
   std::function<void(bool stored)> stored;    ///< told after the commit, or when it was given up
 };
 
+/// What Engine::end() found.
+struct Ending {
+  std::size_t busy = 0;    ///< deliveries under way
+  bool changing = false;   ///< something is ended with the next commit
+};
+
 class Engine {
  public:
   Engine(Spool& spool, Courier& courier, const Clock& clock, crypto::Entropy& entropy, const Log& log, privsep::Metrics& metrics,
@@ -105,7 +121,16 @@ class Engine {
   bool is_parked_unread(Number number) const { return parked_.contains(number); }
   /// Queues a change, to be committed with the next turn. Used by admin.h.
   void change(Change change) { changes_.push_back(std::move(change)); }
-  void put_hold(std::string destination, std::string reason, bool held);
+
+  // engine_orders.cc: what a person wants
+  /// Holds (or lets go) mail by rule, also what comes later: "*", a destination ("local" is one), or kSenderRule + an address or
+  /// "@domain". Stored with the next commit. For a sender, what lies in the queue already is the caller's to hold or release.
+  void put_hold(std::string rule, std::string reason, bool held);
+  /// The rules in force, those of the configuration among them: rule, reason.
+  std::vector<std::pair<std::string, std::string>> holds() const;
+  /// Ends the deliveries of `number` at `destination` (empty: all). Those under way are ended when they come back with something left
+  /// to do. `stored` is called as Change::stored is, once, if the answer says `changing`.
+  Ending end(Number number, std::string_view destination, const Order& order, std::function<void(bool)> stored);
 
   Spool& spool() { return spool_; }
   Scheduler& scheduler() { return scheduler_; }
@@ -113,12 +138,21 @@ class Engine {
   const EngineOptions& options() const { return options_; }
 
  private:
+  /// A report that is stored in the same transaction as the end it tells of.
+  struct OwnMessage {
+    Number number = 0;
+    NewMessage message;
+    std::string body;
+  };
   struct Accept {
     NewMessage message;
     Fd body;
     std::string id;
     std::function<void(privsep::SmtpReply)> answer;
     Number number = 0;
+    std::shared_ptr<OwnMessage> report;      // stored with it
+    Number about = 0;                        // it came back for this message, and says:
+    std::vector<AttemptRecord> returned;
     std::uint64_t staged = 0;
     SteadyTime came{};
     std::uint64_t size() const { return message.message.content.size; }
@@ -129,12 +163,6 @@ class Engine {
     std::shared_ptr<const MessageRecord> message;
     std::vector<RecipientRecord> recipients;
     Fd body;
-  };
-  /// A report that is stored in the same transaction as the end it tells of.
-  struct OwnMessage {
-    Number number = 0;
-    NewMessage message;
-    std::string body;
   };
   /// A change made ready for the transaction: all that had to be read is read.
   struct Prepared {
@@ -165,6 +193,25 @@ class Engine {
   void refresh(const Change& change);
   std::string new_id();
 
+  // engine_reports.cc
+  bool may_tell(const MessageRecord& message, ReportKind kind);
+  OwnMessage make_report(ReportInput input);
+  void add_reports(Prepared& prepared, ReportKind kind);
+  void report_expanded(Accept& accept);
+  Result<std::string> original_of(Number number, const MessageRecord& message, bool& whole);
+  std::string return_path_of(const MessageRecord& message, Number number) const;
+  void look_for_return(Accept& accept);
+  void note_returned(const Accept& accept);
+
+  // engine_orders.cc
+  void load_holds(std::vector<std::pair<std::string, std::string>> stored);
+  void configure_holds(const std::vector<std::string>& before, const std::vector<std::string>& now);
+  void apply_hold(const std::string& rule);
+  void release_senders(const std::string& rule);
+  void hold_by_sender(NewMessage& message) const;
+  bool is_stale_hold(const ScheduleRecord& schedule) const;
+  void carry_out_orders(const Change& change);
+
   // engine_commit.cc
   bool stage_large();
   bool commit();
@@ -172,8 +219,6 @@ class Engine {
   Result<Prepared> prepare(Change& change);
   bool still_waits(Prepared& prepared);
   Result<void> finish(Prepared& prepared);
-  void add_reports(Prepared& prepared, ReportKind kind);
-  Result<std::string> original_of(Number number, const MessageRecord& message, bool& whole);
   Result<void> write(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared);
   void committed(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared);
   void refuse(Accept& accept, const Error& error);
@@ -186,13 +231,17 @@ class Engine {
   const Log& log_;
   privsep::Metrics& metrics_;
   const Secret& ticket_key_;
+  Secret return_key_;
   EngineOptions options_;
   Scheduler scheduler_;
 
   std::deque<Accept> accepts_;
   std::vector<Change> changes_;
   std::map<std::string, std::uint64_t> observations_;
-  std::vector<std::pair<std::string, std::optional<std::string>>> holds_;
+  std::vector<std::pair<std::string, std::optional<std::string>>> holds_;  // to be stored
+  std::map<std::string, std::string, std::less<>> stored_holds_;           // rule, reason
+  std::map<std::string, std::string, std::less<>> configured_holds_;
+  std::map<GroupId, Order> orders_;            // for deliveries under way
   bool forget_ = false;
   bool accepting_ = true;
   bool stopping_ = false;

@@ -160,72 +160,6 @@ Result<void> Engine::finish(Prepared& prepared) {
   return {};
 }
 
-Result<std::string> Engine::original_of(Number number, const MessageRecord& message, bool& whole) {
-  const bool wanted = message.ret == privsep::Ret::full && message.content.size <= limits::kReturnedBytes;
-  const std::size_t most = wanted ? limits::kReturnedBytes : limits::kReturnedHeaderBytes;
-  std::string body;
-  TRY(spool_.read_body(number, most, [&](ByteView chunk) {
-    body += text_of(chunk);
-    return Result<void>{};
-  }));
-  whole = body.size() == message.content.size && message.content.prefix.size() + body.size() <= limits::kReturnedBytes;
-  return final_bytes(message.content, body, whole ? limits::kReturnedBytes : most);
-}
-
-void Engine::add_reports(Prepared& prepared, ReportKind kind) {
-  ReportInput input;
-  for (auto& r : prepared.all) {
-    if (kind != ReportKind::delay && r.reported) continue;
-    if (is_owed(r, kind)) input.recipients.push_back(&r);
-  }
-  if (input.recipients.empty()) return;
-  const MessageRecord& message = *prepared.message;
-  const Recourse allowed = recourse(message);
-  if (allowed != Recourse::allowed) {
-    metrics_.count("queue_dsn_suppressed_total", allowed == Recourse::null_sender ? "reason=\"null-sender\"" : "reason=\"unvouched\"");
-    return;
-  }
-  auto original = original_of(prepared.change->number, message, input.original_whole);
-  const std::string id = new_id();
-  input.message = &message;
-  input.kind = kind;
-  input.original = original ? std::string_view(*original) : std::string_view{};
-  input.host = options_.host;
-  input.boundary = id;
-  input.received = message.arrival.received;
-  input.expires = scheduler_.expires(prepared.change->number);
-  input.now = clock_.now();
-  OwnMessage report;
-  report.body = compose_report(input);
-  report.number = spool_.take_number();
-  MessageRecord& m = report.message.message;
-  m.id = id;
-  m.require_tls = message.require_tls;  // RFC 8689 §5: what is told of the message is guarded as it was
-  m.body = text::is_ascii(report.body) ? privsep::Body::seven_bit : privsep::Body::eight_bit_mime;
-  m.smtputf8 = !text::is_ascii(message.reverse_path) || message.smtputf8;
-  m.arrival.received = input.now;
-  m.content.size = report.body.size();
-  m.chunks = chunks_of(report.body.size());
-  RecipientRecord to;
-  to.recipient = to.target = message.reverse_path;
-  to.try_local = true;  // only the mailbox knows whether it is an account of ours
-  to.notify.bits = privsep::Notify::kNever;  // RFC 3461 §6.1: no report about a report
-  to.due = input.now;
-  report.message.recipients.push_back(std::move(to));
-  report.message.schedule.received = input.now;
-  report.message.schedule.expires = input.now + options_.intake.expire;
-  report.message.schedule.sender = sender_key({}, "<>", {});
-  prepared.reports.push_back(std::move(report));
-  metrics_.count("queue_dsn_total", kind == ReportKind::failure ? "kind=\"failed\"" : kind == ReportKind::delay ? "kind=\"delayed\"" : "kind=\"success\"");
-  if (kind == ReportKind::delay) return;
-  for (std::uint32_t i = 0; i < prepared.all.size(); ++i) {
-    auto& r = prepared.all[i];
-    if (std::find(input.recipients.begin(), input.recipients.end(), &r) == input.recipients.end()) continue;
-    r.reported = true;
-    if (!prepared.finishes) prepared.change->recipients.emplace_back(i, r);
-  }
-}
-
 // ---- the transaction -----------------------------------------------------------------------------------------------
 
 Result<void> Engine::write(std::vector<Accept*>& accepts, std::vector<Prepared>& prepared) {
@@ -258,6 +192,9 @@ Result<void> Engine::write(std::vector<Accept*>& accepts, std::vector<Prepared>&
     if (schedule.held)
       TRY(batch->note(accept->number, {.at = schedule.received, .what = "held", .destination = {}, .recipients = {},
                                        .reply = {250, "2.0.0", schedule.held_reason}, .server = {}, .tls = {}}));
+    if (!accept->report) continue;
+    const TextBody text(accept->report->body);
+    TRY(batch->add(accept->report->number, accept->report->message, &text));
   }
   return batch->commit();
 }
@@ -284,6 +221,7 @@ bool Engine::commit() {
     if (!paused) changes_.clear();
     return left > 0;
   }
+  for (Accept* accept : accepts) report_expanded(*accept);
   const auto began = clock_.steady();
   Result<void> stored = paused ? Result<void>(tl::unexpected<Error>(commit_failure_)) : write(accepts, prepared);
   if (!stored && stored.error().code == "spool.full") {
@@ -340,12 +278,14 @@ void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& pre
     metrics_.count("queue_accepted_total");
     accept->answer({250, "2.0.0", m.id + " queued"});
     schedule_new(accept->number, accept->message);
-    if (accept->message.schedule.held) park_unread(*accept);
+    if (accept->report) schedule_new(accept->report->number, accept->report->message);
+    if (accept->message.schedule.held_reason == kParkedUnread) park_unread(*accept);
     else remember(accept->number, *accept);
   }
+  std::vector<Change> settled = std::exchange(changes_, {});
+  for (const Accept* accept : accepts) note_returned(*accept);
   if (!accepts.empty())
     std::erase_if(accepts_, [&](const Accept& a) { return std::find(accepts.begin(), accepts.end(), &a) != accepts.end(); });
-  std::vector<Change> settled = std::exchange(changes_, {});
   for (auto& p : prepared) {
     Change& c = *p.change;
     for (const auto& group : c.new_groups)
@@ -357,12 +297,12 @@ void Engine::committed(std::vector<Accept*>& accepts, std::vector<Prepared>& pre
         case Change::After::requeue: scheduler_.requeue(after.group, after.due); break;
       }
     }
+    carry_out_orders(c);
     refresh(c);
     if (p.finishes || (c.schedule && !c.schedule->held)) parked_.erase(c.number);
     if (p.finishes) forget_fresh(c.number);
     else if (p.owes) scheduler_.report_at(c.number, clock_.now() + limits::kReportDelay);
     for (const auto& own : p.reports) {
-      log_.info("report to the sender", {{"id", own.message.message.id}, {"about", p.message->id}, {"to", p.message->reverse_path}});
       schedule_new(own.number, own.message);
     }
     if (c.stored) c.stored(true);

@@ -1,4 +1,4 @@
-#include "queue/engine_harness_test.h"
+#include "queue/test_house.h"
 
 namespace postern::queue {
 namespace {

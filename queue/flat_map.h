@@ -52,6 +52,12 @@ class FlatMap {
     --size_;
   }
 
+  void reserve(std::size_t entries) {
+    std::size_t places = 64;
+    while (entries * 4 > places * 3) places *= 2;
+    if (places > places_.size()) rehash(places);
+  }
+
   std::size_t size() const { return size_; }
 
  private:

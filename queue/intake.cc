@@ -1,6 +1,7 @@
 #include "queue/intake.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -76,6 +77,24 @@ RecipientRecord record_of(const privsep::Recipient& recipient, WallTime now) {
   return record;
 }
 
+/// An alias that stands for several: its expansion is the success that is reported; the copies go on without SUCCESS, and where that
+/// leaves nothing to be told, with NEVER. Source: RFC 3461 §5.2.7.3.
+void expand(NewMessage& made) {
+  using privsep::Notify;
+  if (made.recipients.size() < 2) return;
+  std::map<std::string_view, std::size_t> copies;
+  for (const auto& r : made.recipients)
+    if ((r.notify.bits & Notify::kSuccess) != 0) ++copies[r.recipient];
+  std::set<std::string> told;
+  for (auto& r : made.recipients) {
+    const auto found = copies.find(r.recipient);
+    if (found == copies.end() || found->second < 2) continue;
+    if (told.insert(r.recipient).second) made.expanded.push_back(r);
+    r.notify.bits = static_cast<std::uint8_t>(r.notify.bits & ~unsigned{Notify::kSuccess});
+    if (r.notify.bits == 0) r.notify.bits = Notify::kNever;
+  }
+}
+
 MessageRecord message_of(const privsep::SpoolRequest& request) {
   const auto& e = request.envelope;
   MessageRecord m;
@@ -120,7 +139,9 @@ std::variant<NewMessage, Refusal> take_in(const privsep::SpoolRequest& request, 
     remote = remote || record.route == Route::remote;
     made.recipients.push_back(std::move(record));
   }
+  expand(made);
   made.message = message_of(request);
+  made.message.returns = std::ranges::any_of(request.envelope.recipients, [](const auto& r) { return r.ticket.returns; });
   // Nothing reads a message that is parked.
   made.message.tls_optional = remote && !request.park && find_tls_optional(made.message, body);
   made.evidence = request.evidence;

@@ -30,7 +30,7 @@ struct Case {
   }
   void add(const std::string& address, TicketKind kind) {
     privsep::Recipient r;
-    r.ticket = {kind, address, address, kNow + 1h, {}};
+    r.ticket = {kind, address, address, kNow + 1h, {}, false};
     privsep::seal(r.ticket, key);
     request.envelope.recipients.push_back(r);
   }

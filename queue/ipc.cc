@@ -101,6 +101,12 @@ EngineOptions QueueService::options() const {
   if (!pauses.empty()) options.curve = RetryCurve(std::move(pauses));
   options.max_deliveries = static_cast<std::uint32_t>(config.number("queue.max_deliveries"));
   options.max_concurrency = static_cast<std::uint32_t>(config.number("queue.max_concurrency"));
+  options.max_attempts = static_cast<std::uint16_t>(config.number("queue.max_attempts"));
+  for (const auto& rule : config.list("queue.hold")) options.holds.push_back(text::to_lower(rule));
+  if (config.flag("queue.hold_all")) options.holds.emplace_back("*");
+  options.verp = config.flag("queue.verp");
+  options.plus_separator = config.text("mailbox.plus_separator");
+  options.headers_only = config.flag("queue.dsn_headers_only");
   return options;
 }
 
@@ -114,7 +120,6 @@ Result<void> QueueService::open() {
   TRY_ASSIGN(policies_, StsStore::open(spool_->env()));
   engine_ = std::make_unique<Engine>(*spool_, courier_, child_.loop, child_.entropy, child_.log, child_.metrics, child_.ticket_key, options());
   TRY(engine_->load());
-  if (child_.config.flag("queue.hold_all")) engine_->scheduler().set_all_held(true);
   return {};
 }
 

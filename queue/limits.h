@@ -33,16 +33,20 @@ inline constexpr std::size_t kBodyCacheFiles = 1024;            ///< the same, a
 // -- The schedule (scheduler.h) --
 inline constexpr std::uint32_t kFirstWindow = 2;                ///< deliveries at once to a destination we know nothing of
 inline constexpr std::uint32_t kLocalWindow = 128;              ///< deliveries at once to the mailbox process
-inline constexpr std::uint32_t kUnprovenPercent = 60;           ///< share of all deliveries for destinations that never took one
+inline constexpr std::uint32_t kUntriedPercent = 60;            ///< share of all deliveries for destinations that never answered yet
+inline constexpr std::uint32_t kDeadPercent = 5;                ///< the same for those that could not be reached the last time
 inline constexpr std::uint32_t kSenderPercent = 80;             ///< share of all deliveries for one sender
 inline constexpr std::size_t kIdleDestinations = 20'000;        ///< destinations remembered with nothing to do
 inline constexpr std::chrono::hours kDeadPauseMost{1};          ///< the longest pause of a dead host
+inline constexpr std::chrono::minutes kLastChance{60};          ///< to deliver what expired while it was held, or while we did not run
 inline constexpr std::chrono::seconds kReportDelay{60};         ///< how long a failure waits for others to share its report
 
 // -- Reports (bounce.h) --
 inline constexpr std::size_t kReportRecipients = 500;           ///< described in one DSN; more are counted
 inline constexpr std::size_t kReturnedBytes = 256 * 1024;       ///< of the original, when it is returned whole
 inline constexpr std::size_t kReturnedHeaderBytes = 64 * 1024;  ///< of its header
+
+inline constexpr std::size_t kReturnNotes = 20;                 ///< recipients noted of one report that came back
 
 // -- What is kept after the end (history) --
 inline constexpr std::chrono::hours kHistoryLife{72};           ///< then a message is forgotten

@@ -78,6 +78,16 @@ Result<void> LmdbSpool::sweep_incomplete() {
   return {};
 }
 
+Result<std::string> LmdbSpool::keep(std::string_view name, const std::string& fresh) {
+  TRY_ASSIGN(auto txn, translate(env_->begin(Mode::write)));
+  const auto key = rows::text("kept " + std::string(name));
+  TRY_ASSIGN(const auto there, translate(txn.get(tables_.meta, key)));
+  if (there) return std::string(text_of(*there));
+  TRY(translate(txn.put(tables_.meta, key, bytes_of(fresh))));
+  TRY(translate(txn.commit()));
+  return fresh;
+}
+
 Result<void> LmdbSpool::stage(Number number, const BodySource& body, std::uint64_t from, std::uint64_t until) {
   TRY_ASSIGN(auto txn, translate(env_->begin(Mode::write)));
   TRY(translate(txn.put(tables_.incomplete, rows::number(number), {})));
@@ -186,30 +196,46 @@ Result<std::vector<std::pair<std::string, std::string>>> LmdbSpool::holds() {
 
 namespace {
 
-/// The recipients of `number`, read on with `cursor`, which stands in the recipient table; false: a row does not decode.
-Result<bool> load_recipients(io::lmdb::Cursor& cursor, std::optional<Entry>& at, Number number, LoadedMessage& into) {
-  bool good = true;
-  while (at) {
-    const auto owner = get_u64(at->key, 0);
-    if (owner && *owner > number) break;
-    if (owner && *owner == number) {
-      auto row = decode_row<RecipientRecord>(text_of(at->value));
-      if (row) into.recipients.push_back(*std::move(row));
-      else good = false;
-    }
-    TRY_ASSIGN(at, translate(cursor.next()));
+/// Walks the recipient table beside the schedule: both are in the order of numbers.
+class RecipientWalk {
+ public:
+  static Result<RecipientWalk> begin(const io::lmdb::Txn& txn, io::lmdb::Table table) {
+    TRY_ASSIGN(auto cursor, translate(io::lmdb::Cursor::open(txn, table)));
+    TRY_ASSIGN(const auto first, translate(cursor.first()));
+    return RecipientWalk(std::move(cursor), first);
   }
-  return good;
-}
+
+  /// Collects those of `number` that wait; numbers come in ascending order. Returns how many rows do not decode.
+  Result<std::uint64_t> collect(Number number, std::vector<OpenRecipient>& open) {
+    std::uint64_t spoiled = 0;
+    while (at_) {
+      const auto owner = get_u64(at_->key, 0);
+      if (owner && *owner > number) break;
+      if (owner && *owner == number) {
+        OpenRecipient recipient;
+        const Skim skim = skim_recipient(text_of(at_->value), scratch_, recipient);
+        if (skim == Skim::open) open.push_back(recipient);
+        if (skim == Skim::spoiled) ++spoiled;
+      }
+      TRY_ASSIGN(at_, translate(cursor_.next()));
+    }
+    return spoiled;
+  }
+
+ private:
+  RecipientWalk(io::lmdb::Cursor cursor, std::optional<Entry> first) : cursor_(std::move(cursor)), at_(first) {}
+  io::lmdb::Cursor cursor_;
+  std::optional<Entry> at_;
+  RecipientRecord scratch_;
+};
 
 }  // namespace
 
 Result<std::uint64_t> LmdbSpool::load(const std::function<bool(LoadedMessage&)>& visit) {
   TRY_ASSIGN(auto txn, translate(env_->begin(Mode::read)));
   TRY_ASSIGN(auto schedules, translate(io::lmdb::Cursor::open(txn, tables_.schedule)));
-  TRY_ASSIGN(auto recipient_rows, translate(io::lmdb::Cursor::open(txn, tables_.recipient)));
+  TRY_ASSIGN(auto recipients, RecipientWalk::begin(txn, tables_.recipient));
   TRY_ASSIGN(auto at, translate(schedules.first()));
-  TRY_ASSIGN(auto recipient_at, translate(recipient_rows.first()));
   std::uint64_t spoiled = 0;
   LoadedMessage loaded;
   while (at) {
@@ -218,9 +244,9 @@ Result<std::uint64_t> LmdbSpool::load(const std::function<bool(LoadedMessage&)>&
     if (number && schedule) {
       loaded.number = *number;
       loaded.schedule = *std::move(schedule);
-      loaded.recipients.clear();
-      TRY_ASSIGN(const bool good, load_recipients(recipient_rows, recipient_at, *number, loaded));
-      if (!good) ++spoiled;
+      loaded.open.clear();
+      TRY_ASSIGN(const auto bad, recipients.collect(*number, loaded.open));
+      spoiled += bad;
       if (!visit(loaded)) break;
     } else {
       ++spoiled;
@@ -242,6 +268,11 @@ Result<std::vector<Observation>> LmdbSpool::observations(std::size_t most) {
     TRY_ASSIGN(at, translate(rows.prev()));
   }
   return found;
+}
+
+Result<std::uint64_t> LmdbSpool::count() {
+  TRY_ASSIGN(auto txn, translate(env_->begin(Mode::read)));
+  return translate(txn.count(tables_.schedule));
 }
 
 Result<SpoolUsage> LmdbSpool::usage() {

@@ -3,7 +3,7 @@
 /// stands at 80 % of the map, so that deleting, which needs pages too, always works.
 ///
 /// Tables (keys big-endian):
-///   meta        name                  schema version, epoch, next number
+///   meta        name                  schema version, epoch, next number; the key of return paths
 ///   message     number                MessageRecord
 ///   schedule    number                ScheduleRecord
 ///   recipient   number, index         RecipientRecord
@@ -33,6 +33,7 @@ class LmdbSpool final : public Spool {
 
   std::uint64_t epoch() const override { return epoch_; }
   Number take_number() override { return next_++; }
+  Result<std::string> keep(std::string_view name, const std::string& fresh) override;
   Result<std::unique_ptr<Batch>> begin() override;
   Result<void> stage(Number number, const BodySource& body, std::uint64_t from, std::uint64_t until) override;
   Result<void> unstage(Number number) override;
@@ -47,6 +48,7 @@ class LmdbSpool final : public Spool {
   Result<std::vector<std::pair<std::string, std::string>>> holds() override;
   Result<std::vector<Observation>> observations(std::size_t most) override;
   Result<std::uint64_t> load(const std::function<bool(LoadedMessage&)>& visit) override;
+  Result<std::uint64_t> count() override;
   Result<SpoolUsage> usage() override;
   Result<bool> grow() override;
 

@@ -25,11 +25,13 @@ class MemorySpool final : public Spool {
     std::multimap<Number, std::string> attempt;
     std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> observation;
     std::map<std::string, std::string, std::less<>> hold;
+    std::map<std::string, std::string, std::less<>> kept;
   };
   Rows rows;
 
   std::uint64_t epoch() const override { return 7; }
   Number take_number() override { return next_++; }
+  Result<std::string> keep(std::string_view name, const std::string& fresh) override { return rows.kept.emplace(name, fresh).first->second; }
   Result<std::unique_ptr<Batch>> begin() override;
   Result<void> stage(Number number, const BodySource& body, std::uint64_t from, std::uint64_t until) override {
     if (!fail_stage.empty()) return failure(fail_stage, "told to fail");
@@ -92,11 +94,16 @@ class MemorySpool final : public Spool {
       LoadedMessage loaded;
       loaded.number = number;
       TRY_ASSIGN(loaded.schedule, decode_row<ScheduleRecord>(bytes));
-      TRY_ASSIGN(loaded.recipients, recipients(number));
+      RecipientRecord scratch;
+      for (auto at = rows.recipient.lower_bound({number, 0}); at != rows.recipient.end() && at->first.first == number; ++at) {
+        OpenRecipient open;
+        if (skim_recipient(at->second, scratch, open) == Skim::open) loaded.open.push_back(open);
+      }
       if (!visit(loaded)) break;
     }
     return std::uint64_t{0};
   }
+  Result<std::uint64_t> count() override { return rows.schedule.size(); }
   Result<SpoolUsage> usage() override { return SpoolUsage{used_bytes, limit_bytes}; }
   Result<bool> grow() override { return false; }
 

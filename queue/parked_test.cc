@@ -1,5 +1,5 @@
 // Messages that were taken unread because verifiers had died over them.
-#include "queue/engine_harness_test.h"
+#include "queue/test_house.h"
 #include "queue/limits.h"
 
 namespace postern::queue {

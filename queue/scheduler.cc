@@ -1,6 +1,7 @@
 #include "queue/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -76,6 +77,14 @@ void Scheduler::remove_message(std::uint32_t slot) {
   free_messages_.push_back(slot);
 }
 
+void Scheduler::reserve(std::size_t messages) {
+  messages_.reserve(messages);
+  groups_.reserve(messages);
+  index_.reserve(messages);
+  wakes_.reserve(messages);
+  wakes_kept_ = std::max(wakes_kept_, messages / 2);
+}
+
 void Scheduler::add(const Entry& entry, std::span<const NewGroup> groups) {
   POSTERN_CHECK(!has(entry.number));
   const std::uint32_t slot = take_slot(messages_, free_messages_);
@@ -91,7 +100,8 @@ void Scheduler::add(const Entry& entry, std::span<const NewGroup> groups) {
   message.suspect = entry.suspect;
   index_.put(entry.number, slot);
   // One wake a message: the warning arms the expiry.
-  if (entry.warn_at != WallTime{} && entry.warn_at < entry.expires) wake_at(ms(entry.warn_at), Timed::late, slot, message.stamp);
+  if (is_overdue(message)) give_last_chance(slot);
+  else if (entry.warn_at != WallTime{} && entry.warn_at < entry.expires) wake_at(ms(entry.warn_at), Timed::late, slot, message.stamp);
   else wake_at(message.expires, Timed::expire, slot, message.stamp);
   for (const NewGroup& group : groups) add_group(entry.number, group);
 }
@@ -102,7 +112,8 @@ void Scheduler::add_group(Number number, const NewGroup& group) {
   const std::uint32_t destination = destination_of(group.destination, group.route);
   const std::uint32_t id = new_group(*slot, destination);
   groups_[id].attempts = group.attempts;
-  settle(id, ms(group.due));
+  // Its time is up: what can still be tried is tried at once.
+  settle(id, is_overdue(messages_[*slot]) ? now() : ms(group.due));
 }
 
 std::size_t Scheduler::groups_left(Number number) const {
@@ -117,7 +128,8 @@ std::vector<Scheduler::GroupInfo> Scheduler::groups(Number number) const {
   for (std::uint32_t id = message->groups; id != kNone; id = groups_[id].next_of_message) {
     const Group& group = groups_[id];
     const Destination& destination = destinations_[group.destination];
-    found.push_back({id, group.state, destination.name, destination.route, wall(group.due), group.attempts});
+    const bool held = message->held || destination.held || all_held_;
+    found.push_back({id, group.state, destination.name, destination.route, wall(group.due), group.attempts, held});
   }
   return found;
 }
@@ -167,10 +179,10 @@ void Scheduler::landed(GroupId id, Feedback feedback) {
   Destination& destination = destinations_[group.destination];
   --running_;
   --destination.running;
-  if (group.unproven) --unproven_running_;
+  --share_running_[static_cast<std::size_t>(group.share)];
   learn(destination, group.destination, feedback);
   refill(group.destination);
-  if (group.unproven) wake_unproven();
+  if (group.share != Share::free) wake_parked(group.share);
   const auto route = static_cast<std::size_t>(destination.route);
   if (message.suspect) {
     if (suspects_running_[route] > 0) --suspects_running_[route];
@@ -282,7 +294,14 @@ void Scheduler::set_held(Number number, bool held) {
   if (held) return;  // its groups are put aside where they are met
   for (std::uint32_t id = message.groups; id != kNone; id = groups_[id].next_of_message)
     if (groups_[id].state == GroupState::held) make_ready(id);
-  if (message.expires <= now()) events_.push_back({EventKind::expired, number});
+  if (is_overdue(message)) give_last_chance(*slot);
+}
+
+void Scheduler::give_last_chance(std::uint32_t slot) {
+  const Message& message = messages_[slot];
+  for (std::uint32_t id = message.groups; id != kNone; id = groups_[id].next_of_message)
+    if (groups_[id].state == GroupState::waiting) make_ready(id);
+  wake_at(ms(clock_.now() + limits::kLastChance), Timed::expire, slot, message.stamp);
 }
 
 bool Scheduler::is_held(Number number) const {
@@ -290,18 +309,33 @@ bool Scheduler::is_held(Number number) const {
   return message != nullptr && message->held;
 }
 
+bool Scheduler::is_held_group(GroupId id) const {
+  const Group& group = groups_[id];
+  return all_held_ || messages_[group.message].held || destinations_[group.destination].held;
+}
+
 void Scheduler::set_destination_held(std::string_view name, bool held) {
   for (const Route route : {Route::local, Route::remote}) {
     if (route == Route::local && name != "local") continue;
     if (route == Route::remote && name == "local") continue;
     const std::uint32_t index = destination_of(route == Route::local ? std::string_view{} : name, route);
-    destinations_[index].held = held;
-    if (!held) refill(index);
+    const bool was_held = std::exchange(destinations_[index].held, held);
+    if (held || !was_held) continue;
+    refill(index);
+    for (std::uint32_t slot = 0; slot < messages_.size(); ++slot) {
+      if (!messages_[slot].used || !is_overdue(messages_[slot])) continue;
+      bool there = false;
+      for (std::uint32_t id = messages_[slot].groups; id != kNone; id = groups_[id].next_of_message) there = there || groups_[id].destination == index;
+      if (there) give_last_chance(slot);
+    }
   }
 }
 
 void Scheduler::set_all_held(bool held) {
-  all_held_ = held;
+  const bool was_held = std::exchange(all_held_, held);
+  if (held || !was_held) return;
+  for (std::uint32_t slot = 0; slot < messages_.size(); ++slot)
+    if (messages_[slot].used && is_overdue(messages_[slot])) give_last_chance(slot);
 }
 
 void Scheduler::set_available(Route route, bool available) {

@@ -6,8 +6,8 @@
 /// looked at twice: giving out a delivery costs the same with ten messages and with a million.
 ///
 /// Destinations begin with few deliveries at once, get one more for each that was taken, half as many when they ask for less,
-/// and a pause that all their messages share when they cannot be reached. Destinations that never took anything, and one sender's
-/// mail, may use only a share of all deliveries.
+/// and a pause that all their messages share when they cannot be reached. Destinations that never answered, those that could not be
+/// reached the last time, and one sender's mail, may each use only a share of all deliveries.
 ///
 /// Trust: callers. Memory: about 200 bytes a message with one group.
 #pragma once
@@ -92,6 +92,7 @@ class Scheduler {
     Route route = Route::local;
     WallTime due{};
     std::uint16_t attempts = 0;
+    bool held = false;             ///< with its message, its destination or everything: it does not expire
   };
   struct DestinationInfo {
     std::string name;
@@ -104,6 +105,8 @@ class Scheduler {
   Scheduler(const Clock& clock, Options options);
   void set_options(Options options) { options_ = std::move(options); }
 
+  /// Makes room for this many messages at once.
+  void reserve(std::size_t messages);
   void add(const Entry& entry, std::span<const NewGroup> groups);
   void add_group(Number number, const NewGroup& group);
 
@@ -142,8 +145,11 @@ class Scheduler {
   /// Gives a message another end of its life.
   void set_expires(Number number, WallTime at);
 
+  /// What a person holds (a message, a destination, everything) does not expire meanwhile. What had expired by the time it is let go
+  /// is due at once and has limits::kLastChance for a last attempt; so has what expired while the queue was not running.
   void set_held(Number number, bool held);
   bool is_held(Number number) const;
+  bool is_held_group(GroupId group) const;
   void set_destination_held(std::string_view destination, bool held);
   void set_all_held(bool held);
   bool all_held() const { return all_held_; }
@@ -157,6 +163,9 @@ class Scheduler {
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
+  /// Destinations that nothing is known of, or nothing good, have a share of all deliveries each kind; others have no bound.
+  enum class Share : std::uint8_t { untried = 0, dead = 1, free = 2 };
+  static constexpr std::size_t kShares = 2;
   struct Message {
     Number number = 0;
     std::int64_t expires = 0;
@@ -174,12 +183,13 @@ class Scheduler {
     std::uint32_t stamp = 0;
     std::uint16_t attempts = 0;
     GroupState state = GroupState::free;
-    bool unproven = false;            // counted as such while it runs
+    Share share = Share::free;        // what it counts against while it runs
   };
   struct Lane {
     std::uint32_t destination = kNone, sender = kNone;
     std::uint32_t head = kNone, tail = kNone;
     std::uint32_t next = kNone;       // in its sender's list or its destination's
+    Share woken = Share::free;        // has room in this share kept for it: it has waited for that
   };
   struct List {
     std::uint32_t head = kNone, tail = kNone;
@@ -197,11 +207,13 @@ class Scheduler {
   struct Sender {
     std::uint32_t key = 0;
     List lanes;                       // that may be able to start
-    List unproven;                    // that wait for room among the unproven
+    std::array<List, kShares> parked; // that wait for room in their share
     std::uint32_t lane_count = 0;     // wherever they stand
     std::uint32_t running = 0;
-    std::uint32_t next = kNone, next_unproven = kNone;
-    bool in_ring = false, in_unproven_ring = false, capped = false;
+    std::uint32_t next = kNone;
+    std::array<std::uint32_t, kShares> next_parked{kNone, kNone};
+    std::array<bool, kShares> in_parked{};
+    bool in_ring = false, capped = false;
   };
   enum class Timed : std::uint32_t { group_due = 0, late = 1, expire = 2, report = 3, destination = 4 };
   struct Wake {
@@ -241,10 +253,14 @@ class Scheduler {
   void enter_ring(std::uint32_t sender, bool first);
   void free_lane(std::uint32_t lane);
   std::uint32_t pop_group(Lane& lane);
-  enum class Verdict : std::uint8_t { start, wait, too_many_unproven };
-  Verdict can_start(const Destination& destination) const;
-  void park_unproven(std::uint32_t lane);
-  bool wake_unproven();
+  enum class Verdict : std::uint8_t { start, wait, share_used_up };
+  Verdict can_start(const Destination& destination, bool woken = false) const;
+  static Share share_of(const Destination& destination);
+  bool has_room(Share share, bool woken) const;
+  void park(std::uint32_t lane, Share share);
+  void enter_parked(std::uint32_t sender, std::size_t share);
+  void wake_parked(Share share);
+  void wake_some_parked();
   void refill(std::uint32_t destination);
   void start(std::uint32_t id, Sender& sender);
   void learn(Destination& destination, std::uint32_t index, Feedback feedback);
@@ -254,6 +270,8 @@ class Scheduler {
   bool is_stale(const Wake& wake) const;
   void compact_wakes();
   void fire(const Wake& wake);
+  bool is_overdue(const Message& message) const { return message.expires <= now(); }
+  void give_last_chance(std::uint32_t slot);
 
   const Clock& clock_;
   Options options_;
@@ -273,10 +291,12 @@ class Scheduler {
   std::deque<Event> events_;
   std::array<std::deque<std::pair<std::uint32_t, std::uint32_t>>, 3> aside_;  // by route: group, stamp
   std::array<std::uint32_t, 3> suspects_running_{};
-  List unproven_ring_;                // senders with lanes that wait for room among the unproven, in turn
+  std::array<List, kShares> parked_ring_;  // senders with lanes that wait for room in a share, in turn
   std::array<std::size_t, 8> states_{};
   std::array<bool, 3> available_{true, true, true};
-  std::uint32_t running_ = 0, unproven_running_ = 0;
+  std::uint32_t running_ = 0;
+  std::array<std::uint32_t, kShares + 1> share_running_{};
+  std::array<std::uint32_t, kShares + 1> share_woken_{};  // lanes for which room is kept
   bool all_held_ = false;
 };
 

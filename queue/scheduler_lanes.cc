@@ -1,5 +1,6 @@
 // The half of the scheduler that gives deliveries out: senders in turn, lanes, destinations, and the heap of wakes.
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "queue/scheduler.h"
@@ -92,7 +93,7 @@ void Scheduler::make_ready(std::uint32_t id) {
     return;
   }
   const std::uint32_t index = take_slot(lanes_, free_lanes_);
-  lanes_[index] = Lane{group.destination, sender, id, id, kNone};
+  lanes_[index] = Lane{group.destination, sender, id, id, kNone, Share::free};
   lane_index_.put(lane_key(group.destination, sender), index);
   ++senders_[sender].lane_count;
   offer(index, false);
@@ -174,41 +175,60 @@ std::uint32_t Scheduler::pop_group(Lane& lane) {
   return kNone;
 }
 
-Scheduler::Verdict Scheduler::can_start(const Destination& destination) const {
+Scheduler::Verdict Scheduler::can_start(const Destination& destination, bool woken) const {
   if (destination.held || !available_[static_cast<std::size_t>(destination.route)]) return Verdict::wait;
   if (destination.blocked_until > now() || destination.running >= destination.window) return Verdict::wait;
-  const bool room = unproven_running_ * 100 < options_.max_deliveries * limits::kUnprovenPercent;
-  return destination.proven || room ? Verdict::start : Verdict::too_many_unproven;
+  return has_room(share_of(destination), woken) ? Verdict::start : Verdict::share_used_up;
 }
 
-void Scheduler::park_unproven(std::uint32_t lane) {
+Scheduler::Share Scheduler::share_of(const Destination& destination) {
+  if (destination.proven) return Share::free;
+  return destination.failures == 0 ? Share::untried : Share::dead;
+}
+
+/// Room that is kept for lanes which have waited is none for others.
+bool Scheduler::has_room(Share share, bool woken) const {
+  constexpr std::uint32_t kPercent[] = {limits::kUntriedPercent, limits::kDeadPercent, 1000};
+  const auto index = static_cast<std::size_t>(share);
+  return (share_running_[index] + (woken ? 0 : share_woken_[index])) * 100 < options_.max_deliveries * kPercent[index];
+}
+
+void Scheduler::park(std::uint32_t lane, Share share) {
+  const auto index = static_cast<std::size_t>(share);
   const std::uint32_t slot = lanes_[lane].sender;
+  push_lane(senders_[slot].parked[index], lane);
+  if (!senders_[slot].in_parked[index]) enter_parked(slot, index);
+}
+
+void Scheduler::enter_parked(std::uint32_t slot, std::size_t share) {
   Sender& sender = senders_[slot];
-  push_lane(sender.unproven, lane);
-  if (sender.in_unproven_ring) return;
-  sender.in_unproven_ring = true;
-  sender.next_unproven = kNone;
-  (unproven_ring_.head == kNone ? unproven_ring_.head : senders_[unproven_ring_.tail].next_unproven) = slot;
-  unproven_ring_.tail = slot;
+  sender.in_parked[share] = true;
+  sender.next_parked[share] = kNone;
+  List& ring = parked_ring_[share];
+  (ring.head == kNone ? ring.head : senders_[ring.tail].next_parked[share]) = slot;
+  ring.tail = slot;
 }
 
 /// Senders in turn here too: a list to a hundred thousand new places must not stand before a letter to one.
-bool Scheduler::wake_unproven() {
-  const std::uint32_t slot = unproven_ring_.head;
-  if (slot == kNone) return false;
+void Scheduler::wake_parked(Share share) {
+  const auto index = static_cast<std::size_t>(share);
+  List& ring = parked_ring_[index];
+  const std::uint32_t slot = ring.head;
+  if (slot == kNone || !has_room(share, false)) return;
   Sender& sender = senders_[slot];
-  unproven_ring_.head = sender.next_unproven;
-  if (unproven_ring_.head == kNone) unproven_ring_.tail = kNone;
-  sender.in_unproven_ring = false;
-  const std::uint32_t lane = pop_lane(sender.unproven);
-  if (sender.unproven.head != kNone) {
-    sender.in_unproven_ring = true;
-    sender.next_unproven = kNone;
-    (unproven_ring_.head == kNone ? unproven_ring_.head : senders_[unproven_ring_.tail].next_unproven) = slot;
-    unproven_ring_.tail = slot;
-  }
+  ring.head = sender.next_parked[index];
+  if (ring.head == kNone) ring.tail = kNone;
+  sender.in_parked[index] = false;
+  const std::uint32_t lane = pop_lane(sender.parked[index]);
+  if (sender.parked[index].head != kNone) enter_parked(slot, index);
+  lanes_[lane].woken = share;
+  ++share_woken_[index];
   offer(lane, true);
-  return true;
+}
+
+void Scheduler::wake_some_parked() {
+  wake_parked(Share::untried);
+  wake_parked(Share::dead);
 }
 
 void Scheduler::refill(std::uint32_t index) {
@@ -219,17 +239,16 @@ void Scheduler::refill(std::uint32_t index) {
     --destination.waiting_count;
     const std::uint32_t lane = pop_lane(destination.waiting);
     if (verdict == Verdict::start) offer(lane, true);
-    else park_unproven(lane);
+    else park(lane, share_of(destination));
   }
 }
 
 std::optional<Scheduler::Job> Scheduler::next() {
   if (all_held_) return std::nullopt;
   while (running_ < options_.max_deliveries) {
-    const bool room = unproven_running_ * 100 < options_.max_deliveries * limits::kUnprovenPercent;
-    if (ring_.head == kNone && (!room || !wake_unproven())) break;
+    wake_some_parked();
     const std::uint32_t slot = ring_.head;
-    if (slot == kNone) break;  // whom we woke has its share
+    if (slot == kNone) break;
     ring_.head = senders_[slot].next;
     if (ring_.head == kNone) ring_.tail = kNone;
     senders_[slot].in_ring = false;
@@ -241,9 +260,11 @@ std::optional<Scheduler::Job> Scheduler::next() {
     while (started == kNone && senders_[slot].lanes.head != kNone) {
       const std::uint32_t lane = pop_lane(senders_[slot].lanes);
       const std::uint32_t destination = lanes_[lane].destination;
-      const Verdict verdict = can_start(destinations_[destination]);
-      if (verdict == Verdict::too_many_unproven) {
-        park_unproven(lane);
+      const Share woken = std::exchange(lanes_[lane].woken, Share::free);
+      if (woken != Share::free) --share_woken_[static_cast<std::size_t>(woken)];
+      const Verdict verdict = can_start(destinations_[destination], woken == share_of(destinations_[destination]));
+      if (verdict == Verdict::share_used_up) {
+        park(lane, share_of(destinations_[destination]));
         continue;
       }
       if (verdict == Verdict::wait) {
@@ -271,8 +292,8 @@ void Scheduler::start(std::uint32_t id, Sender& sender) {
   Group& group = groups_[id];
   Destination& destination = destinations_[group.destination];
   set_state(group, GroupState::running);
-  group.unproven = !destination.proven;
-  if (group.unproven) ++unproven_running_;
+  group.share = share_of(destination);
+  ++share_running_[static_cast<std::size_t>(group.share)];
   if (messages_[group.message].suspect) ++suspects_running_[static_cast<std::size_t>(destination.route)];
   ++destination.running;
   ++sender.running;
@@ -339,7 +360,8 @@ void Scheduler::fire(const Wake& wake) {
       return wake_at(messages_[wake.index].expires, Timed::expire, wake.index, wake.stamp);
     case Timed::expire:
       // What a person holds does not run out under his hand; releasing it asks again.
-      if (!messages_[wake.index].held && messages_[wake.index].expires <= now()) events_.push_back({EventKind::expired, messages_[wake.index].number});
+      if (!messages_[wake.index].held && !all_held_ && messages_[wake.index].expires <= now())
+        events_.push_back({EventKind::expired, messages_[wake.index].number});
       return;
     case Timed::report:
       messages_[wake.index].reporting = false;

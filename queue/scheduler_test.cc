@@ -161,17 +161,86 @@ TEST(Scheduler, HeldMessagesAndDestinationsWaitAndGoOnWhenReleased) {
   EXPECT_EQ(w.start_all().size(), 2U);
 }
 
-TEST(Scheduler, WhatIsHeldDoesNotExpireUntilItIsReleased) {
-  World w;
-  const Number message = w.add("a.example");
-  w.scheduler.set_held(message, true);
-  w.clock.advance(121h);
+/// Each way of holding, and whether anything expired by a time.
+struct Holding {
+  const char* what;
+  void (*set)(Scheduler& scheduler, Number message, bool held);
+};
+const Holding kHoldings[] = {
+    {"the message", [](Scheduler& s, Number m, bool held) { s.set_held(m, held); }},
+    {"its destination", [](Scheduler& s, Number, bool held) { s.set_destination_held("a.example", held); }},
+    {"everything", [](Scheduler& s, Number, bool held) { s.set_all_held(held); }},
+};
+
+bool expires_something(World& w) {
   w.scheduler.advance();
-  EXPECT_FALSE(w.scheduler.event().has_value());
-  w.scheduler.set_held(message, false);
-  const auto event = w.scheduler.event();
-  ASSERT_TRUE(event.has_value());
-  EXPECT_EQ(event->kind, Scheduler::EventKind::expired);
+  bool any = false;
+  while (const auto event = w.scheduler.event()) {
+    if (event->kind != Scheduler::EventKind::expired) continue;
+    for (const auto& group : w.scheduler.groups(event->number)) any = any || !group.held;
+  }
+  return any;
+}
+
+TEST(Scheduler, WhatIsHeldDoesNotExpireAndIsTriedOnceMoreWhenLetGo) {
+  for (const auto& holding : kHoldings) {
+    World w;
+    const Number message = w.add("a.example", 1, 130h);
+    holding.set(w.scheduler, message, true);
+    w.clock.advance(300h);
+    EXPECT_FALSE(expires_something(w)) << holding.what;
+    EXPECT_TRUE(w.start_all().empty()) << holding.what;
+    holding.set(w.scheduler, message, false);
+    EXPECT_FALSE(expires_something(w)) << holding.what << ": it is tried before it expires";
+    EXPECT_EQ(w.start_all().size(), 1U) << holding.what;
+  }
+}
+
+TEST(Scheduler, WhatWasHeldPastItsTimeExpiresWhenItsLastChanceHasPassed) {
+  for (const auto& holding : kHoldings) {
+    World w;
+    w.scheduler.set_available(Route::remote, false);
+    const Number message = w.add("a.example");
+    holding.set(w.scheduler, message, true);
+    w.clock.advance(121h);
+    EXPECT_FALSE(expires_something(w)) << holding.what;
+    holding.set(w.scheduler, message, false);
+    w.clock.advance(limits::kLastChance - 1s);
+    EXPECT_FALSE(expires_something(w)) << holding.what;
+    w.clock.advance(1s);
+    EXPECT_TRUE(expires_something(w)) << holding.what;
+  }
+}
+
+TEST(Scheduler, WhatExpiredWhileNobodyRanIsTriedOnceMore) {
+  World w;
+  Scheduler::Entry entry;
+  entry.number = 1;
+  entry.warn_at = w.clock.now() - 100h;
+  entry.expires = w.clock.now() - 1h;
+  const Scheduler::NewGroup group{"a.example", Route::remote, w.clock.now() + 4h, 3};
+  w.scheduler.add(entry, {&group, 1});
+  EXPECT_FALSE(expires_something(w));
+  EXPECT_EQ(w.start_all().size(), 1U);
+  w.clock.advance(limits::kLastChance);
+  EXPECT_TRUE(expires_something(w));
+}
+
+TEST(Scheduler, AHeldDestinationDoesNotKeepAMessagesOtherRecipientsFromExpiring) {
+  World w;
+  w.scheduler.set_available(Route::remote, false);
+  Scheduler::Entry entry;
+  entry.number = 1;
+  entry.expires = w.clock.now() + 1h;
+  const Scheduler::NewGroup groups[] = {{"a.example", Route::remote, w.clock.now(), 0}, {"b.example", Route::remote, w.clock.now(), 0}};
+  w.scheduler.add(entry, groups);
+  w.scheduler.set_destination_held("a.example", true);
+  w.clock.advance(1h);
+  w.scheduler.advance();
+  ASSERT_TRUE(w.scheduler.event().has_value());
+  std::map<std::string, bool> held;
+  for (const auto& info : w.scheduler.groups(1)) held[std::string(info.destination)] = info.held;
+  EXPECT_EQ(held, (std::map<std::string, bool>{{"a.example", true}, {"b.example", false}}));
 }
 
 TEST(Scheduler, ARouteWithoutItsProcessWaits) {
@@ -233,116 +302,6 @@ TEST(Scheduler, WarnsOnceThenExpires) {
   w.clock.advance(116h);
   w.scheduler.advance();
   EXPECT_EQ(w.scheduler.event()->kind, Scheduler::EventKind::expired);
-}
-
-/// Plays deliveries in simulated time: every job lands when its destination's manner says.
-struct Simulation {
-  enum class Manner { good, slow, dead, grey };
-  struct Landing {
-    WallTime at;
-    Scheduler::Job job;
-    Feedback feedback;
-    bool delivered;
-    bool operator>(const Landing& other) const { return at > other.at; }
-  };
-  World w;
-  std::map<std::string, Manner> manners;
-  std::priority_queue<Landing, std::vector<Landing>, std::greater<>> under_way;
-  std::map<Number, WallTime> delivered;
-  std::set<Number> expired;
-  std::size_t most_running = 0;
-
-  void launch(const Scheduler::Job& job) {
-    const WallTime now = w.clock.now();
-    switch (manners[job.destination]) {
-      case Manner::good: return under_way.push({now + 1s, job, Feedback::taken, true});
-      case Manner::slow: return under_way.push({now + 60s, job, Feedback::taken, true});
-      case Manner::dead: return under_way.push({now + 30s, job, Feedback::dead, false});
-      case Manner::grey: return under_way.push({now + 1s, job, job.attempts == 0 ? Feedback::refused : Feedback::taken, job.attempts > 0});
-    }
-  }
-  void land(const Landing& l) {
-    w.scheduler.landed(l.job.group, l.feedback);
-    if (l.delivered) {
-      delivered[l.job.number] = w.clock.now();
-      return w.scheduler.done(l.job.group);
-    }
-    const privsep::SmtpReply reply = l.feedback == Feedback::dead ? privsep::SmtpReply{451, "4.4.1", "no answer"} : privsep::SmtpReply{450, "4.7.1", "greylisted"};
-    w.scheduler.defer(l.job.group, w.clock.now() + RetryCurve(kDefaultCurve).pause(l.job.attempts + 1U, reply));
-  }
-  void expire(Number number) {
-    bool later = false;
-    for (const auto& group : w.scheduler.groups(number)) {
-      if (const auto claimed = w.scheduler.claim(group.id)) {
-        w.scheduler.done(*claimed);
-        expired.insert(number);
-      } else {
-        later = true;
-      }
-    }
-    if (later) w.scheduler.expire_at(number, w.clock.now() + 10s);
-  }
-  void run() {
-    for (std::size_t steps = 0; w.scheduler.messages() > 0; ++steps) {
-      ASSERT_LT(steps, 5'000'000U) << "it never ends";
-      w.scheduler.advance();
-      while (const auto event = w.scheduler.event())
-        if (event->kind == Scheduler::EventKind::expired) expire(event->number);
-      while (auto job = w.scheduler.next()) launch(*job);
-      most_running = std::max(most_running, under_way.size());
-      if (w.scheduler.messages() == 0) break;
-      const auto wake = w.scheduler.wake();
-      if (under_way.empty() && !wake) break;
-      const WallTime next = under_way.empty() ? *wake : !wake ? under_way.top().at : std::min(*wake, under_way.top().at);
-      if (next > w.clock.now()) w.clock.advance(next - w.clock.now());
-      while (!under_way.empty() && under_way.top().at <= w.clock.now()) {
-        const Landing l = under_way.top();
-        under_way.pop();
-        land(l);
-      }
-    }
-  }
-};
-
-TEST(SchedulerSimulation, ThousandsOfDestinationsAllEndAndTheDeadExpire) {
-  Simulation s;
-  const WallTime begin = s.w.clock.now();
-  std::map<Number, Simulation::Manner> of;
-  for (std::uint32_t d = 0; d < 3000; ++d) {
-    const std::string name = "d" + std::to_string(d) + ".example";
-    const auto manner = static_cast<Simulation::Manner>(d % 4);
-    s.manners[name] = manner;
-    for (int m = 0; m < 3; ++m) of[s.w.add(name, d % 100)] = manner;
-  }
-  s.run();
-  EXPECT_LE(s.most_running, 500U);
-  EXPECT_EQ(s.delivered.size() + s.expired.size(), of.size());
-  for (const auto& [number, manner] : of) EXPECT_EQ(s.expired.contains(number), manner == Simulation::Manner::dead) << number;
-  EXPECT_LE(s.w.clock.now() - begin, 120h + 2min) << "nothing outlives its expiry by more than one attempt";
-  for (const auto& [number, when] : s.delivered) {
-    if (of[number] != Simulation::Manner::grey) continue;
-    EXPECT_LE(when - begin, 15min) << "greylisting is met with a short first retry";
-  }
-}
-
-WallTime last_good(bool with_dead_host) {
-  Simulation s;
-  s.manners["dead.example"] = Simulation::Manner::dead;
-  if (with_dead_host)
-    for (int i = 0; i < 5000; ++i) s.w.add("dead.example", 1);
-  for (int i = 0; i < 200; ++i)
-    for (int d = 0; d < 50; ++d) s.w.add("good" + std::to_string(d) + ".example", 2);
-  s.run();
-  WallTime last{};
-  for (const auto& [number, when] : s.delivered) last = std::max(last, when);
-  return last;
-}
-
-TEST(SchedulerSimulation, ADeadHostCostsOthersLessThanFivePercent) {
-  const FakeClock start;
-  const auto alone = last_good(false) - start.now();
-  const auto beside = last_good(true) - start.now();
-  EXPECT_LE(beside.count() * 100, alone.count() * 105);
 }
 
 TEST(Scheduler, WakesOfMessagesThatLeftDoNotPileUp) {

@@ -52,8 +52,9 @@ struct MessageRecord {
   bool to_junk = false;
   std::string auth_domain;        ///< what the sender was authenticated for; empty: none
   std::uint32_t chunks = 0;       ///< of the body
+  bool returns = false;           ///< its reverse-path is an address of ours that takes a detail (verp.h)
   void fields(auto& codec) {
-    codec(id, reverse_path, body, smtputf8, require_tls, tls_optional, ret, envid, arrival, content, to_junk, auth_domain, chunks);
+    codec(id, reverse_path, body, smtputf8, require_tls, tls_optional, ret, envid, arrival, content, to_junk, auth_domain, chunks, returns);
   }
 };
 

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "queue/schema.h"
+#include "queue/skim.h"
 
 namespace postern::queue {
 
@@ -57,13 +58,14 @@ struct NewMessage {
   ScheduleRecord schedule;
   std::vector<RecipientRecord> recipients;
   std::string evidence;
+  std::vector<RecipientRecord> expanded;  ///< not stored: aliases for which "expanded" is to be reported (RFC 3461 §5.2.7.3)
 };
 
-/// A row of Spool::load().
+/// A message as Spool::load() shows it: what the schedule needs, no more.
 struct LoadedMessage {
   Number number = 0;
   ScheduleRecord schedule;
-  std::vector<RecipientRecord> recipients;
+  std::vector<OpenRecipient> open;  ///< the recipients that wait; their views live until `visit` returns
 };
 
 struct SpoolUsage {
@@ -110,6 +112,9 @@ class Spool {
   /// The next number. It counts as used once a batch or a stage with it is committed.
   virtual Number take_number() = 0;
 
+  /// What was first kept under this name; `fresh`, kept from now on, where there was nothing. For keys that live with the spool.
+  virtual Result<std::string> keep(std::string_view name, const std::string& fresh) = 0;
+
   virtual Result<std::unique_ptr<Batch>> begin() = 0;
 
   /// Writes a piece of a large body in a transaction of its own, under an incomplete mark which Batch::add() takes off.
@@ -135,7 +140,11 @@ class Spool {
 
   /// Every message, by number. `visit` returns false to stop. Rows that do not decode are counted in the result and skipped:
   /// one spoiled row must not keep all other mail from leaving.
+  /// At the start a million messages are read this way, so what `visit` is given is reused and mostly stays in the rows.
   virtual Result<std::uint64_t> load(const std::function<bool(LoadedMessage&)>& visit) = 0;
+
+  /// How many messages load() will show.
+  virtual Result<std::uint64_t> count() = 0;
 
   virtual Result<SpoolUsage> usage() = 0;
   /// Makes room where the configuration allows more. False: it does not.

@@ -1,7 +1,7 @@
 // A row of the spool from bytes: the first says which kind. What decodes must encode to the same bytes again.
 #include <cstdlib>
 
-#include "queue/schema.h"
+#include "queue/skim.h"
 
 namespace {
 
@@ -21,7 +21,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (data[0] % 5) {
     case 0: try_row<MessageRecord>(bytes); break;
     case 1: try_row<ScheduleRecord>(bytes); break;
-    case 2: try_row<RecipientRecord>(bytes); break;
+    case 2: {
+      try_row<RecipientRecord>(bytes);
+      // What is skimmed at the start must be what decoding would have found.
+      RecipientRecord scratch;
+      OpenRecipient open;
+      const auto row = decode_row<RecipientRecord>(bytes);
+      const Skim skim = skim_recipient(bytes, scratch, open);
+      if ((skim == Skim::spoiled) == row.has_value()) std::abort();
+      if (skim == Skim::open && (open.destination != row->destination || open.due != row->due)) std::abort();
+      break;
+    }
     case 3: try_row<AttemptRecord>(bytes); break;
     case 4: try_row<HistoryRecord>(bytes); break;
   }

@@ -11,14 +11,24 @@ namespace postern::mailbox {
 using privsep::RecipientVerdict;
 using privsep::TicketKind;
 
-privsep::Ticket Recipients::ticket(TicketKind kind, const std::string& recipient, const std::string& target) const {
+privsep::Ticket Recipients::ticket(TicketKind kind, const std::string& recipient, const std::string& target, bool returns) const {
   privsep::Ticket made;
   made.kind = kind;
   made.recipient = recipient;
   made.target = target;
+  made.returns = returns;
   made.expires = clock_.now() + privsep::kTicketLife;
   privsep::seal(made, key_);
   return made;
+}
+
+/// Whether mail to `reverse_path` with a detail added would reach an account of ours: then the queue may give each message a return path
+/// of its own and know what comes back.
+bool Recipients::returns_to_us(const Txn& txn, const std::string& reverse_path) const {
+  if (reverse_path.empty() || options_.plus_separator.empty()) return false;
+  if (reverse_path.substr(0, reverse_path.rfind('@')).find(options_.plus_separator) != std::string::npos) return false;  // it has one already
+  const auto found = resolve(directory_, txn, reverse_path, options_.plus_separator);
+  return found && !found->routes.empty();
 }
 
 RecipientVerdict Recipients::refuse(privsep::SmtpReply reply, std::string_view reason) {
@@ -30,7 +40,7 @@ RecipientVerdict Recipients::judge(const privsep::RecipientQuery& query, const F
   RecipientVerdict verdict;
   const auto looked = directory_.database().read([&](Txn& txn) -> Result<void> {
     TRY_ASSIGN(const Resolution found, resolve(directory_, txn, query.recipient, options_.plus_separator));
-    verdict = found.refusal == Refusal::not_ours ? judge_relay(query, client)
+    verdict = found.refusal == Refusal::not_ours ? judge_relay(query, txn, client)
               : found.routes.empty()             ? refuse(reply_for(found.refusal), label_of(found.refusal))
                                                  : judge_ours(query, txn, found);
     return {};
@@ -64,7 +74,7 @@ RecipientVerdict Recipients::judge_ours(const privsep::RecipientQuery& query, co
   return verdict;
 }
 
-RecipientVerdict Recipients::judge_relay(const privsep::RecipientQuery& query, const Fd& client) {
+RecipientVerdict Recipients::judge_relay(const privsep::RecipientQuery& query, const Txn& txn, const Fd& client) {
   const auto denied = make_reply(550, "5.7.1", "relaying denied");
   if (!client) return refuse(denied, "relay-denied");
   const auto address = address_of_client(client);
@@ -76,7 +86,7 @@ RecipientVerdict Recipients::judge_relay(const privsep::RecipientQuery& query, c
   if (!may) return refuse(denied, "relay-denied");
   const auto named = mail::parse_mailbox(query.recipient, mail::Utf8::allowed);
   if (!named) return refuse(reply_for(Refusal::malformed), "malformed");
-  RecipientVerdict verdict{reply_for(Refusal::none), {ticket(TicketKind::relay, query.recipient, named->to_string())}};
+  RecipientVerdict verdict{reply_for(Refusal::none), {ticket(TicketKind::relay, query.recipient, named->to_string(), returns_to_us(txn, query.reverse_path))}};
   metrics_.count("mailbox_recipients_total", "verdict=\"relay\"");
   return verdict;
 }

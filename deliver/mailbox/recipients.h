@@ -33,9 +33,10 @@ class Recipients {
 
  private:
   privsep::RecipientVerdict judge_ours(const privsep::RecipientQuery& query, const Txn& txn, const Resolution& found);
-  privsep::RecipientVerdict judge_relay(const privsep::RecipientQuery& query, const Fd& client);
+  privsep::RecipientVerdict judge_relay(const privsep::RecipientQuery& query, const Txn& txn, const Fd& client);
   privsep::RecipientVerdict refuse(privsep::SmtpReply reply, std::string_view reason);
-  privsep::Ticket ticket(privsep::TicketKind kind, const std::string& recipient, const std::string& target) const;
+  privsep::Ticket ticket(privsep::TicketKind kind, const std::string& recipient, const std::string& target, bool returns = false) const;
+  bool returns_to_us(const Txn& txn, const std::string& reverse_path) const;
 
   Directory& directory_;
   const Secret& key_;

@@ -1,9 +1,10 @@
-/// For tests: an engine with a spool in memory, a clock that stands still, and peers that answer when they are told to.
+/// For tests: an engine with a spool in memory, a clock that is moved by hand, and a courier whose deliveries the test answers.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "io/memfd.h"
 #include "privsep/ticket.h"
@@ -66,13 +67,19 @@ struct House {
   std::unique_ptr<Engine> engine;
   std::vector<privsep::SmtpReply> answers;
   int next_id = 1;
+  std::vector<std::string> configured_holds;
+  std::uint16_t max_attempts = 0;
+  std::chrono::seconds warn_after = 4h;
 
   House() { restart(); }
   EngineOptions options() const {
     EngineOptions o;
     o.host = "mail.example.com";
-    o.intake = {64U << 20, 120h, 4h};
+    o.intake = {64U << 20, 120h, warn_after};
     o.curve = RetryCurve({5min, 10min, 1h});
+    o.verp = true;
+    o.holds = configured_holds;
+    o.max_attempts = max_attempts;
     return o;
   }
   void restart() {
@@ -87,7 +94,7 @@ struct House {
     r.envelope.arrival.account = "alice@example.org";
     for (const auto& address : to) {
       privsep::Recipient recipient;
-      recipient.ticket = {kind, address, address, clock.now() + 1h, {}};
+      recipient.ticket = {kind, address, address, clock.now() + 1h, {}, false};
       privsep::seal(recipient.ticket, key);
       r.envelope.recipients.push_back(recipient);
     }
@@ -117,6 +124,13 @@ struct House {
     return out;
   }
   std::size_t queued() const { return engine->scheduler().messages(); }
+  /// Counts of a metric with this in its name or labels.
+  std::uint64_t counted(std::string_view name, std::string_view labels = {}) {
+    std::uint64_t sum = 0;
+    for (const auto& sample : metrics.changed())
+      if (sample.name.find(name) != std::string::npos && sample.labels.find(labels) != std::string::npos) sum += sample.value;
+    return sum;
+  }
 };
 
 }  // namespace postern::queue
