@@ -191,7 +191,7 @@ Result<void> Engine::write(std::vector<Accept*>& accepts, std::vector<Prepared>&
     const ScheduleRecord& schedule = accept->message.schedule;
     if (schedule.held)
       TRY(batch->note(accept->number, {.at = schedule.received, .what = "held", .destination = {}, .recipients = {},
-                                       .reply = {250, "2.0.0", schedule.held_reason}, .server = {}, .tls = {}}));
+                                       .reply = {250, "2.0.0", schedule.held_reason}, .server = {}, .tls = {}, .use = {}}));
     if (!accept->report) continue;
     const TextBody text(accept->report->body);
     TRY(batch->add(accept->report->number, accept->report->message, &text));
