@@ -84,12 +84,21 @@ enum class Skim : std::uint8_t { open = 1, ended = 2, spoiled = 3 };
 /// Reads a row of the recipient table. `into` is filled when the recipient waits, and lives as long as `row`. `scratch` is any record:
 /// its numbers are overwritten, its texts are not.
 inline Skim skim_recipient(std::string_view row, RecipientRecord& scratch, OpenRecipient& into) {
-  if (row.empty() || static_cast<std::uint8_t>(row.front()) != kRowVersion) return Skim::spoiled;
-  Skimmer skimmer(row.substr(1), &scratch.destination);
+  if (row.empty()) return Skim::spoiled;
+  const auto version = static_cast<std::uint8_t>(row.front());
+  if (version == 0 || version > kRowVersion) return Skim::spoiled;
+  std::string older;  // rows of version 1, as decode_row() completes them
+  if (version == 1) older.append(row).append(missing_in_version_1<RecipientRecord>());
+  const std::string_view whole = version == 1 ? std::string_view(older) : row;
+  Skimmer skimmer(whole.substr(1), &scratch.destination);
   scratch.fields(skimmer);
   if (!skimmer.finished()) return Skim::spoiled;
   if (scratch.state != RecipientState::waiting) return Skim::ended;
-  into = {skimmer.found(), scratch.route, scratch.due, scratch.attempts};
+  // The destination lies in the row itself: more fields follow it than were added.
+  const std::string_view found = skimmer.found();
+  const auto at = found.empty() ? 0 : static_cast<std::size_t>(found.data() - whole.data());
+  if (at + found.size() > row.size()) return Skim::spoiled;
+  into = {row.substr(at, found.size()), scratch.route, scratch.due, scratch.attempts};
   return Skim::open;
 }
 

@@ -1,4 +1,4 @@
-// A row of the spool from bytes: the first says which kind. What decodes must encode to the same bytes again.
+// A row of the spool from bytes: the first says which kind. What decodes must encode to the same bytes again, in the newest version.
 #include <cstdlib>
 
 #include "queue/skim.h"
@@ -9,7 +9,12 @@ template <class R>
 void try_row(std::string_view bytes) {
   using namespace postern::queue;
   const auto row = decode_row<R>(bytes);
-  if (row && encode_row(*row) != bytes) std::abort();
+  if (!row) return;
+  // A row of an older version comes out in the newest: its fields as they were, what was added empty.
+  std::string expected(bytes);
+  if (bytes.front() == 1) expected += missing_in_version_1<R>();
+  expected.front() = static_cast<char>(kRowVersion);
+  if (encode_row(*row) != expected) std::abort();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "queue/bounce.h"
 #include "queue/delivery.h"
 #include "queue/limits.h"
+#include "queue/skim.h"
 
 namespace postern::queue {
 namespace {
@@ -41,6 +42,13 @@ TEST(Schema, ReadsRowsOfVersion1) {
   ASSERT_TRUE(recipient) << recipient.error().message;
   EXPECT_EQ(recipient->recipient, r.recipient);
   EXPECT_EQ(recipient->use, TlsUse{});
+  r.destination = "b.example";
+  RecipientRecord scratch;
+  OpenRecipient open;
+  const std::string old = as_version_1(r);
+  ASSERT_EQ(skim_recipient(old, scratch, open), Skim::open) << "at the start, too";
+  EXPECT_EQ(open.destination, "b.example");
+  EXPECT_EQ(skim_recipient(std::string_view(old).substr(0, old.size() - 1), scratch, open), Skim::spoiled);
   AttemptRecord a;
   a.what = "deferred";
   const auto attempt = decode_row<AttemptRecord>(as_version_1(a));

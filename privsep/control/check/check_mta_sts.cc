@@ -94,7 +94,8 @@ void judge_servers(const std::vector<std::string>& servers, const sts::Policy& p
 
 Result<std::string> read_domain(std::string_view text) {
   const auto name = mail::idn::to_a_label(text);
-  if (!name || !mail::dns::is_askable(*name)) return failure("check.usage", "not a domain: " + text::printable(text));
+  const auto is_plain = [](char c) { return text::is_alpha(c) || text::is_digit(c) || c == '-' || c == '.' || c == '_'; };
+  if (!name || !mail::dns::is_askable(*name) || !std::all_of(name->begin(), name->end(), is_plain)) return failure("check.usage", "not a domain: " + text::printable(text));
   return mail::dns::canonical(*name);
 }
 
