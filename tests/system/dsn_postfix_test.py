@@ -87,6 +87,8 @@ class Refusing(postfix_test.Postfix):
                 self.assertEqual(len(d.ctl("queue", "show", ident)["history"]), before)
             with self.subTest("a later daemon knows the return paths of an earlier one"):
                 d.stop()
+                d.reader.join(10)
+                d.lines.clear()
                 d.start()
                 with smtplib.SMTP("127.0.0.1", d.smtp_port, timeout=60) as client:
                     client.sendmail("", [path], raw)

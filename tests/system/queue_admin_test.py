@@ -10,6 +10,8 @@ from smtp_sink import Sink  # noqa: E402
 from testdns import TestDNS  # noqa: E402
 
 ALICE = "alice@demo.example"
+# One for each test: messages of a host that cannot be reached share its pause.
+DOWN = ["again", "route", "fail", "drop", "under-way"]
 ZONE = {"zonedata": {"nullmx.example": [{"MX": [0, "."]}]}}
 
 
@@ -19,7 +21,7 @@ def setUpModule():
     names = TestDNS(ZONE, 0)
     names.start()
     d = Daemon(mailcheck.bin_dir, {"relay.routes": ["sink.example=127.0.0.1:%d" % sink.port, "more.example=127.0.0.1:%d" % sink.port,
-                                                    "down.example=127.0.0.1:%d" % down, "held.example=127.0.0.1:%d" % sink.port],
+                                                    *("%s.example=127.0.0.1:%d" % (name, down) for name in DOWN), "held.example=127.0.0.1:%d" % sink.port],
                                    "resolver.upstreams": ["127.0.0.1:%d" % names.port], "resolver.probe_bogus": "", "verify.enabled": False,
                                    "queue.retry": ["1h"], "queue.hold": ["held.example", "sender:@configured.example"]})
     unittest.addModuleCleanup(lambda: d.__exit__(None, None, None))
@@ -111,10 +113,10 @@ class Holding(unittest.TestCase):
 
 class Trying(unittest.TestCase):
     def test_again_now_one_a_destination_a_sender_or_all(self):
-        ident = send("again", "x@down.example")
+        ident = send("again", "x@again.example")
         tries = 1
         wait_until("the first attempt", lambda: len(deferred(ident)) == tries)
-        for words in ([ident], ["--destination", "down.example"], ["--sender", "someone@good.example"], ["--all"]):
+        for words in ([ident], ["--destination", "again.example"], ["--sender", "someone@good.example"], ["--all"]):
             d.ctl("queue", "retry", *words)
             tries += 1
             wait_until("another attempt after %s" % words, lambda: len(deferred(ident)) == tries)
@@ -124,11 +126,11 @@ class Trying(unittest.TestCase):
         self.assertEqual(show(ident)["recipients"][0]["state"], "relayed")
 
     def test_routes_are_looked_up_at_each_attempt(self):
-        ident = send("a new way", "x@down.example")
+        ident = send("a new way", "x@route.example")
         wait_until("the first attempt", lambda: len(deferred(ident)) == 1)
         before = d.settings["relay.routes"]
         self.addCleanup(d.settings.__setitem__, "relay.routes", before)
-        d.settings["relay.routes"] = [r if not r.startswith("down.") else "down.example=127.0.0.1:%d" % sink.port for r in before]
+        d.settings["relay.routes"] = [r if not r.startswith("route.") else "route.example=127.0.0.1:%d" % sink.port for r in before]
         mark = d.mark()
         d.write_config()
         os.kill(d.process.pid, 1)  # SIGHUP
@@ -151,7 +153,7 @@ class Trying(unittest.TestCase):
 
 class Ending(unittest.TestCase):
     def ended(self, verb, state):
-        ident = send(verb, "x@down.example", ALICE)
+        ident = send(verb, "x@%s.example" % verb, ALICE)
         wait_until("the first attempt", lambda: len(deferred(ident)) == 1)
         told = len(messages(d, ALICE))
         answer = d.ctl("queue", verb, ident, "--reason", "an example")
@@ -174,7 +176,7 @@ class Ending(unittest.TestCase):
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
-            ident = send("under way", "x@down.example")
+            ident = send("under way", "x@under-way.example")
             wait_until("the first attempt", lambda: len(deferred(ident)) == 1)
             d.ctl("queue", "reroute", ident, "--to", "[127.0.0.1]:%d" % silent.getsockname()[1])
             connection, _ = silent.accept()  # under way now; it waits for our greeting
