@@ -10,12 +10,17 @@ using namespace privsep;
 
 namespace {
 constexpr std::chrono::minutes kSpoolPatience{2};  // a commit takes milliseconds; a queue that is being restarted, seconds
+
+/// A few megabytes at most. Failures are not kept here: the resolver knows best when to try again.
+constexpr mail::dns::CacheOptions kAnswers{.max_entries = 2000, .max_ttl = std::chrono::seconds{300}, .max_negative_ttl = std::chrono::seconds{60},
+                                           .failure_ttl = std::chrono::seconds{0}, .max_entry_bytes = 4096};
+
 const SmtpReply kTryLater{451, "4.3.0", "not taken, try again later"};
 }  // namespace
 
 VerifierService::VerifierService(Child& child, std::chrono::seconds patience)
-    : child_(child), inbound_(*this, child.peers), outbound_(*this, child.peers), resolver_(child.peers), rules_(rules_from(child.config)),
-      patience_(patience) {}
+    : child_(child), inbound_(*this, child.peers), outbound_(*this, child.peers), resolver_(child.peers),
+      answers_(resolver_, child.clock, kAnswers), rules_(rules_from(child.config)), patience_(patience) {}
 
 Result<void> VerifierService::open() {
   TRY_ASSIGN(marker_, Marker::create());
@@ -116,7 +121,7 @@ void VerifierService::judge(std::shared_ptr<Work> work) {
     if (author.domains.size() == 1 && author.domains.front() == allowed) query.allowed_by = allowed;
   auto judge = mail::judge::MessageJudge::create(bytes, std::move(query));
   if (!judge) return answer(work, {552, "5.3.4", text::printable(judge.error().message)});
-  const auto judgement = std::make_shared<Judgement>(child_.loop, child_.clock, resolver_, *std::move(judge),
+  const auto judgement = std::make_shared<Judgement>(child_.loop, child_.clock, answers_, *std::move(judge),
                                                      [this, work](Judgement::Outcome outcome) { judged(work, std::move(outcome)); });
   judgement->watch(marker_, envelope.id);
   judgement->start(rules_.deadline);

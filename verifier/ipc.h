@@ -5,8 +5,9 @@
 #include <memory>
 #include <optional>
 
-#include "mail/auth/orgdomain.h"
 #include "io/memfd.h"
+#include "mail/auth/orgdomain.h"
+#include "mail/dns_cache.h"
 #include "privsep/dns_client.h"
 #include "verifier/pipeline.h"
 #include "verifier/stall_guard.h"
@@ -21,7 +22,10 @@ class VerifierService : public privsep::Service {
 
   Result<void> open() override;
   void start() override;
-  void reload() override { rules_ = rules_from(child_.config); }
+  void reload() override {
+    rules_ = rules_from(child_.config);
+    answers_.clear();
+  }
   void stop(std::function<void()> done) override;
   void peer_came(privsep::From peer) override;
   privsep::Receiver& receiver() override;
@@ -51,6 +55,7 @@ class VerifierService : public privsep::Service {
   privsep::Dispatch<privsep::Role::verifier_in, VerifierService> inbound_;
   privsep::Dispatch<privsep::Role::verifier_out, VerifierService> outbound_;
   privsep::DnsClient resolver_;
+  mail::dns::CachingResolver answers_;  // what many messages ask is asked of the resolver once: a question costs more than a judgement
   Rules rules_;
   Marker marker_;
   std::chrono::seconds patience_;

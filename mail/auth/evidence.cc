@@ -124,43 +124,59 @@ json verdict_json(const judge::MessageVerdict& verdict) {
   return out;
 }
 
+namespace {
+
+// The verdict's text, its longest lists cut until it takes half of the record at most. The field is in the message anyway.
+std::string cut_to_half(json& out, bool& truncated) {
+  constexpr std::size_t kMost = limits::kEvidenceBytes / 2;
+  std::string text = dump(out);
+  for (const char* part : {"authentication_results", "reasons", "dkim", "arc"}) {
+    if (text.size() <= kMost) return text;
+    truncated = true;
+    if (!out[part].is_array()) out.erase(part);
+    else while (out[part].size() > limits::kAuthresDkim) out[part].erase(out[part].size() - 1);
+    if (std::string_view(part) == "arc") out["arc"].erase("sets");
+    text = dump(out);
+  }
+  if (text.size() <= kMost) return text;
+  out.erase("dkim");
+  return dump(out);
+}
+
+// The answers as far as they fit into `room` bytes, comma after comma.
+std::string facts_text(const dns::Facts& facts, std::size_t room, bool& truncated) {
+  constexpr std::size_t kLeast = 120;  // no answer is shorter: spare the work
+  std::string text;
+  for (const auto& [question, answer] : facts.all()) {
+    const std::string one = room < kLeast ? std::string() : dump(answer_json(question, answer));
+    if (room < kLeast || one.size() + 1 > room) {
+      truncated = true;
+      if (room < kLeast) break;
+      continue;
+    }
+    room -= one.size() + 1;
+    if (!text.empty()) text += ',';
+    text += one;
+  }
+  return text;
+}
+
+}  // namespace
+
+// Each part is made into text once: this runs for every message, and the text is most of its cost.
 std::string encode(const judge::MessageQuery& query, const judge::MessageVerdict& verdict, const dns::Facts& facts, std::chrono::milliseconds took) {
   json out = verdict_json(verdict);
   out["query"] = {{"client", query.client.to_string()}, {"helo", shown(query.helo)}, {"mail_from", shown(query.mail_from)}, {"time", query.now.time_since_epoch().count()},
                   {"standard", query.standard == dmarc::Standard::rfc9989 ? "rfc9989" : "rfc7489"}};
   out["milliseconds"] = took.count();
-  out["truncated"] = false;
-  // The field is in the message anyway; then the longest lists are cut until the rest fits.
-  const auto fits = [&] { return dump(out).size() <= limits::kEvidenceBytes / 2; };
-  for (const char* part : {"authentication_results", "reasons", "dkim", "arc"}) {
-    if (fits()) break;
-    out["truncated"] = true;
-    if (!out[part].is_array()) out.erase(part);
-    else while (out[part].size() > limits::kAuthresDkim) out[part].erase(out[part].size() - 1);
-    if (std::string_view(part) == "arc") out["arc"].erase("sets");
-  }
-  if (!fits()) out.erase("dkim");
-  json answers = json::array();
-  constexpr std::size_t kMargin = 100;  // for "facts" and its brackets
-  const std::size_t used = dump(out).size() + kMargin;
-  std::size_t room = used < limits::kEvidenceBytes ? limits::kEvidenceBytes - used : 0;
-  constexpr std::size_t kLeast = 120;  // no answer is shorter: spare the work
-  for (const auto& [question, answer] : facts.all()) {
-    if (room < kLeast) {
-      out["truncated"] = true;
-      break;
-    }
-    json one = answer_json(question, answer);
-    const std::size_t size = dump(one).size() + 1;
-    if (size > room) {
-      out["truncated"] = true;
-      continue;
-    }
-    room -= size;
-    answers.push_back(std::move(one));
-  }
-  out["facts"] = std::move(answers);
-  return dump(out);
+  bool truncated = false;
+  std::string text = cut_to_half(out, truncated);
+  constexpr std::size_t kMargin = 100;  // for what is added below
+  const std::size_t used = text.size() + kMargin;
+  const std::string answers = facts_text(facts, used < limits::kEvidenceBytes ? limits::kEvidenceBytes - used : 0, truncated);
+  text.pop_back();  // the bracket that closes the object
+  text += ",\"truncated\":" + std::string(truncated ? "true" : "false") + ",\"facts\":[" + answers + "]}";
+  return text;
 }
 
 }  // namespace postern::mail::evidence
