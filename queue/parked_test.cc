@@ -59,19 +59,20 @@ TEST(ParkedUnread, IsReleasedByItsIdOnlyAndLivesFromThenOn) {
 TEST(ParkedUnread, IsBoundedInNumberAndBytes) {
   for (const std::size_t size : {std::size_t{40}, static_cast<std::size_t>(limits::kParkedBytes / 5)}) {
     ParkingHouse h;
+    const auto store_all = [&] { for (int i = 0; i < 3; ++i) h.turn(); };  // large bodies go piece by piece
     const std::size_t most = size == 40 ? limits::kParkedMessages : 5;
     for (std::size_t i = 0; i <= most; ++i) h.park(size);
-    h.turn();
+    store_all();
     ASSERT_EQ(h.answers.size(), most + 1);
     EXPECT_EQ(h.answers[0].code, 451) << "refused at once";
     EXPECT_EQ(h.queued(), most);
     h.restart();
     h.park(size);
-    h.turn();
+    store_all();
     EXPECT_EQ(h.answers.back().code, 451) << "they are counted after a restart, too";
     EXPECT_EQ(h.admin("queue drop", {{"id", "MESSAGE1"}})["messages"], 1);
     h.park(size);
-    h.turn();
+    store_all();
     EXPECT_EQ(h.answers.back().code, 250);
   }
 }

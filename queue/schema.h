@@ -137,6 +137,7 @@ struct HistoryRecord {
 template <class R>
 std::string missing_in_version_1() {
   privsep::Encoder tail;
+  if constexpr (requires(R r) { r.returns; }) tail(false);
   if constexpr (requires(R r) { r.use; }) tail(privsep::TlsUse{});
   if constexpr (requires(R r) { r.uses; }) tail(std::vector<privsep::TlsUse>{}, std::vector<std::uint32_t>{});
   return tail.take();
