@@ -40,4 +40,13 @@ Result<void> AssembledContent::arrange(const Content& content, std::string_view 
   return {};
 }
 
+std::string AssembledContent::head(std::size_t most) const {
+  std::string head;
+  for (const auto piece : pieces_) {
+    head += piece.substr(0, most - head.size());
+    if (head.size() == most) break;
+  }
+  return head;
+}
+
 }  // namespace postern::privsep

@@ -37,6 +37,7 @@ class AssembledContent {
   std::uint64_t size() const { return size_; }  ///< bytes of all pieces
   /// In order, none empty; valid while this lives.
   const std::vector<std::string_view>& pieces() const { return pieces_; }
+  std::string head(std::size_t most) const;     ///< the first `most` bytes, joined
 
  private:
   AssembledContent() = default;

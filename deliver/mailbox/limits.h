@@ -39,8 +39,6 @@ inline constexpr std::size_t kExportBytes = 256UL << 20;   ///< of one answer to
 // -- Bodies --
 inline constexpr std::uint64_t kMessageBytes = std::uint64_t{1} << 30;  ///< of a body: the most `smtp.max_message_size` may be, so that
                                                            ///< lowering that does not strand what was accepted before
-inline constexpr std::size_t kCuts = 1000;                 ///< stretches left out of a body; ours
-inline constexpr std::size_t kPrefixBytes = 512 * 1024;    ///< of the fields put in front of a body; ours
 
 // -- Maildir --
 inline constexpr std::size_t kMaildirBatch = 256;          ///< messages that share the syncs of their folders; ours
