@@ -253,11 +253,12 @@ void Peers::closed(Channel& channel, std::string_view why) {
 void Peers::expire_questions() {
   const SteadyTime now = loop_.steady();
   std::vector<Channel::Answered> late;
-  for (auto& [key, channel] : channels_) {
-    std::erase_if(channel->questions_, [&](auto& entry) {
+  for (auto& [key, held] : channels_) {
+    Channel& channel = *held;
+    std::erase_if(channel.questions_, [&](auto& entry) {
       if (entry.second.deadline > now) return false;
       late.push_back(std::move(entry.second.answered));
-      channel->late_ = true;
+      channel.late_ = true;
       return true;
     });
   }

@@ -7,7 +7,7 @@ namespace {
 
 std::string read(std::string_view text) {
   const auto row = parse_tls_exception(text);
-  if (!row) return row.error().code;
+  if (!row) return std::string(row.error().code);
   return row->row.domain + " " + std::string(name_of(row->row.rule)) + " " + row->last_day + " " + row->reason;
 }
 

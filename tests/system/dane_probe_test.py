@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Three resolvers on loopback: one that validates, one that never says AD, one that says it of everything. DANE is on with the first only, and
 where it is off the log, the status and the metrics say so, and nothing else changes: mail goes out opportunistically."""
-import os, re, smtplib, sys, unittest, urllib.request
+import os, re, smtplib, sys, unittest, urllib.error, urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import dane_lab, mailcheck  # noqa: E402
@@ -39,8 +39,12 @@ class Probe(unittest.TestCase):
         return wait_until("an attempt", lambda: (lambda s: s["recipients"][0]["attempts"] > 0 and s)(d.ctl("queue", "show", ident)))["recipients"][0]
 
     def metric(self, d, name):
-        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % d.web_port, timeout=30) as answer:
-            found = re.findall(r"^(?:postern_)?%s(?:\{[^}]*\})? (\d+)" % name, answer.read().decode(), re.M)
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % d.web_port, timeout=30) as answer:
+                found = re.findall(r"^(?:postern_)?%s(?:\{[^}]*\})? (\d+)" % name, answer.read().decode(), re.M)
+        except urllib.error.HTTPError as error:
+            self.assertEqual(error.code, 503)  # web has not heard from the parent yet
+            return []
         return [int(v) for v in found]
 
     def on_or_off(self, d):

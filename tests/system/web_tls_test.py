@@ -28,7 +28,7 @@ class WebTls(unittest.TestCase):
                 trusted = d.folder + "/trusted.pem"
                 with open(trusted, "w") as f:
                     f.write(wait_until("a certificate", lambda: certificate(d.web_port)))
-                self.assertEqual(self.curl(d, "/healthz", "--cacert", trusted).stdout.strip(), "ok")
+                wait_until("web has heard of the others", lambda: self.curl(d, "/healthz", "--cacert", trusted).stdout.strip() == "ok")
             with self.subTest("nobody who does not trust it is fooled"):
                 refused = self.curl(d, "/healthz", check=False)
                 self.assertEqual(refused.returncode, 60, refused.stderr)  # curl(1): the peer's certificate cannot be authenticated
