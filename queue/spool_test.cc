@@ -144,7 +144,7 @@ TYPED_TEST(SpoolTest, AnErasedMessageLeavesItsHistoryUntilItIsForgotten) {
   history.id = "GONE";
   history.finished = history.received = WallTime{5000ms};
   auto batch = this->spool->begin();
-  ASSERT_TRUE((*batch)->note(number, AttemptRecord{WallTime{1ms}, "deferred", "d", {}, {}, {}, {}}).has_value());
+  ASSERT_TRUE((*batch)->note(number, AttemptRecord{WallTime{1ms}, "deferred", "d", {}, {}, {}, {}, {}}).has_value());
   ASSERT_TRUE((*batch)->erase(number, history).has_value());
   ASSERT_TRUE((*batch)->commit().has_value());
   EXPECT_FALSE(this->spool->message(number).has_value());
