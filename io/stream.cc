@@ -147,7 +147,7 @@ void StreamState::give_up() {
     close_and_delete(this, &poll);
     fd.reset();
   } else {
-    loop.post([this] { std::unique_ptr<StreamState>(this); });
+    loop.post([owned = std::shared_ptr<StreamState>(this)] {});  // freed after this turn, or with the loop
   }
 }
 
