@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef POSTERN_SANITIZED
 constexpr bool kMeasures = false;
 #else
 constexpr bool kMeasures = true;
@@ -25,7 +25,7 @@ std::size_t heap_bytes() {
   return info.uordblks + info.hblkhd;
 }
 
-TEST(Load, ALargeSpoolIsScheduledQuicklyAndWithinThreeHundredBytesAMessage) {
+TEST(Load, ALargeSpoolIsScheduledWithinThreeHundredBytesAMessage) {
   std::string folder = (std::filesystem::temp_directory_path() / "postern-load-XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   constexpr std::uint32_t kMessages = 100'000, kDestinations = 2'000;
@@ -51,10 +51,7 @@ TEST(Load, ALargeSpoolIsScheduledQuicklyAndWithinThreeHundredBytesAMessage) {
   const std::size_t each = (heap_bytes() - before) / kMessages;
   RecordProperty("bytes_each", static_cast<int>(each));
   RecordProperty("microseconds", static_cast<int>(seconds * 1e6));
-  if (kMeasures) {
-    EXPECT_LE(each, 300U);
-    EXPECT_LE(seconds, 2.0) << "of processor time; a million take ten times that";
-  }
+  if (kMeasures) EXPECT_LE(each, 300U);  // how long it takes is measured by tests/bench/spool_load_bench
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
 }

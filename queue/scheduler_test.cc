@@ -314,7 +314,7 @@ TEST(Scheduler, WakesOfMessagesThatLeftDoNotPileUp) {
   EXPECT_EQ(w.scheduler.wake(), std::nullopt);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef POSTERN_SANITIZED
 TEST(Scheduler, AMillionMessagesTakeAtMostThreeHundredBytesEach) {
   const auto before = mallinfo2();
   World w;
