@@ -49,7 +49,10 @@ Result<Fd> open_confined_folder(const std::string& path, FolderUse use) {
 
 Result<std::string> enter_empty_root() {
   if (unshare(CLONE_NEWNS) != 0) return failed("sandbox.root", "a mount namespace");
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return failed("sandbox.root", "keeping mounts to itself");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (errno == EINVAL) return failure("sandbox.root", "the root folder is not a mount (a plain chroot?): bind it to itself first, `mount --bind ROOT ROOT`");
+    return failed("sandbox.root", "keeping mounts to itself");
+  }
   if (mount("none", kPlace, "tmpfs", kFlags, kOptions) != 0) return failed("sandbox.root", "an empty tmpfs");
   if (chdir(kPlace) != 0) return failed("sandbox.root", "chdir");
   TRY_ASSIGN(std::string way, leave_old_root());
