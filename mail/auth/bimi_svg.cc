@@ -89,6 +89,10 @@ Result<void> check_svg(std::string_view svg) {
       if (child.type() == pugi::node_element) todo.push_back(child);
     }
   }
+  // Nowhere, not even in a comment or a broken declaration: what reads the file after us may be less strict about where markup begins.
+  const std::string lower = text::to_lower(svg);
+  for (const std::string_view word : {"<!doctype", "<!entity", "<script"})
+    if (lower.find(word) != std::string::npos) return failure("bimi.svg.xml", "holds " + std::string(word));
   return {};
 }
 

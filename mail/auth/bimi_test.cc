@@ -92,6 +92,7 @@ TEST(BimiSvg, RefusesWhatActsOrRefersOutside) {
       {svg("<style>x</style>"), "bimi.svg.element"}, {svg("<foreignObject/>"), "bimi.svg.element"}, {svg("<g onclick=\"x\"/>"), "bimi.svg.attribute"}, {svg("<g xml:base=\"http://x\"/>"), "bimi.svg.attribute"},
       {svg("<use xlink:href=\"http://x\"/>"), "bimi.svg.reference"}, {svg("<use href=\" data:x\"/>"), "bimi.svg.reference"}, {svg("<g fill=\"url( 'http://x')\"/>"), "bimi.svg.reference"},
       {svg("<g style=\"fill:u\\72l(http://x)\"/>"), "bimi.svg.reference"}, {svg("", " x=\"0\""), "bimi.svg.root"}, {"<!DOCTYPE svg [<!ENTITY a \"b\">]>" + svg(""), "bimi.svg.xml"},
+      {"<?xml version=\"1.0\" e<!DOCTYPE\"?>" + svg(""), "bimi.svg.xml"}, {svg("<!-- <script -->"), "bimi.svg.xml"},
       {"<?xml-stylesheet href=\"x\"?>" + svg(""), "bimi.svg.xml"}, {svg("<?x y?>"), "bimi.svg.xml"}, {svg("<g>"), "bimi.svg.xml"}, {"", "bimi.svg.size"},
       {svg(std::string(limits::kBimiSvgBytes, ' ')), "bimi.svg.size"}, {svg("\xff"), "bimi.svg.xml"},
   };
