@@ -59,7 +59,7 @@ Result<std::string> parse_record(std::string_view record) {
 bool is_host_name(std::string_view name) {
   if (!dns::is_askable(name)) return false;
   for (std::string_view label : text::split(name, '.')) {
-    if (!is_alphanumeric(label.front()) || !is_alphanumeric(label.back())) return false;
+    if (label.empty() || !is_alphanumeric(label.front()) || !is_alphanumeric(label.back())) return false;
     if (!std::all_of(label.begin(), label.end(), [](char c) { return is_alphanumeric(c) || c == '-'; })) return false;
   }
   return true;

@@ -71,7 +71,7 @@ TEST(MtaSts, OnlyModeNoneDoesWithoutMx) {
 
 TEST(MtaSts, WhatIsNotOfTheGrammarIsNoPolicy) {
   for (const char* line : {"mode: Enforce", "max_age: -1", "max_age: 1e3", "max_age:", "max_age: 12345678901", "mx: *", "mx: *.", "mx: **.example",
-                           "mx: a.*.example", "mx: *a.example", "mx: a..example", "mx: -a.example", "mx: a_b.example", "mx: caf\xc3\xa9.example", " mode: none",
+                           "mx: a.*.example", "mx: *a.example", "mx: a..example", "mx: a.example..", "mx: -a.example", "mx: a_b.example", "mx: caf\xc3\xa9.example", " mode: none",
                            "no colon", ": x"}) {
     std::string text(kGood);
     text.insert(0, "version: STSv1\n" + std::string(line) + "\n");
