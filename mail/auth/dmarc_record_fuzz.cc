@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   mail::dns::Answer answer{.status = mail::dns::Status::found, .records = {mail::dns::Text{text}}, .canonical_name = {}};
   POSTERN_CHECK((dmarc::read_answer(answer).found == dmarc::Found::one) == record.has_value());
   if (!record) return 0;
-  POSTERN_CHECK(text.starts_with('v') && text.find("DMARC1") != std::string::npos);
+  POSTERN_CHECK((text.starts_with('v') || text.starts_with('V')) && text.find("DMARC1") != std::string::npos);
   POSTERN_CHECK(record->percent <= 100 && record->rua.size() <= mail::limits::kDmarcUris && record->ruf.size() <= mail::limits::kDmarcUris);
   POSTERN_CHECK(!record->p || record->p_said);
   for (const auto* list : {&record->rua, &record->ruf})
