@@ -260,6 +260,7 @@ TEST_F(Stub, CallbackMayAskAgain) {
     resolver->ask({"two.example", Type::a}, [&](const Answer&) { ++answers; });
   });
   until([&] { return answers == 2; });
+  EXPECT_EQ(answers, 2);
 }
 
 TEST_F(Stub, ProbeTellsWhatTheUpstreamProves) {

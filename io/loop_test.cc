@@ -91,11 +91,17 @@ TEST(Loop, EndsWithoutRunningWhatWasPosted) {
 
 // A stream that only a posted function held ends with it, and the loop still ends whole.
 TEST(Loop, EndsAlsoWhenWhatWasPostedHoldsHandles) {
-  Loop loop;
-  auto timer = std::make_shared<Timer>(loop);
-  timer->start(10s, [] {});
-  loop.post([timer] { timer->stop(); });
-  timer.reset();
+  std::weak_ptr<Timer> held;
+  {
+    Loop loop;
+    auto timer = std::make_shared<Timer>(loop);
+    held = timer;
+    timer->start(10s, [] {});
+    loop.post([timer] { timer->stop(); });
+    timer.reset();
+    EXPECT_FALSE(held.expired());
+  }
+  EXPECT_TRUE(held.expired());
 }
 
 TEST(Loop, DeliversASignalAsAnEvent) {

@@ -457,6 +457,7 @@ TEST_F(TlsStreams, OldContextServesItsConnectionsAfterAReload) {
   certificates.context = Certificates::make(*PrivateKey::generate(KeyType::ec_p256));
   client.stream.write("NOOP\r\n");
   until([&] { return server.received == "NOOP\r\n"; });
+  EXPECT_EQ(server.received, "NOOP\r\n");
 }
 
 }  // namespace
