@@ -222,6 +222,7 @@ TEST_F(House, TheInstanceWithTheFewestOpenQuestionsIsAsked) {
   run_until([&] { return mailbox_.kept.size() == 4; });
   mailbox_peers_.remove({Role::listener, 1});
   run_until([&] { return heard_.size() == 2; });
+  EXPECT_EQ(heard_.size(), 2U) << "half of the questions were the other's";
 }
 
 TEST_F(House, InstancesWithAsManyOpenQuestionsTakeTurns) {
