@@ -15,10 +15,10 @@ void SyncChannel::set_socket(Fd socket) {
 
 namespace {
 
-// Waits until `socket` can be read. False: not in time.
+// Waits until `socket` can be read. False: not in time. Rounded up: poll counts whole milliseconds, and a rest of less must not be given away.
 bool wait_readable(int socket, std::chrono::steady_clock::time_point deadline) {
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     pollfd entry{socket, POLLIN, 0};
     const int ready = ::poll(&entry, 1, left > 0 ? static_cast<int>(left) : 0);
     if (ready > 0) return true;
