@@ -1,6 +1,7 @@
 #include "mail/auth/dmarc_record.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "mail/limits.h"
@@ -50,6 +51,18 @@ std::vector<Uri> uris_of(std::string_view value) {
     if (is_uri(piece) && uris.size() < limits::kDmarcUris) uris.push_back(uri_of(piece));
   }
   return uris;
+}
+
+std::string_view without_wsp(std::string_view text) {
+  const auto from = std::min(text.find_first_not_of(" \t"), text.size());
+  return text.substr(from, text.find_last_not_of(" \t") + 1 - from);
+}
+
+// RFC 9989 §4.8: "v" *WSP "=" *WSP "DMARC1", with nothing in front: neither a blank nor the line ends that other tags are forgiven.
+bool is_version(std::string_view tag) {
+  const auto equals = tag.find('=');
+  if (equals == std::string_view::npos || tag.front() == ' ' || tag.front() == '\t') return false;
+  return text::iequals(without_wsp(tag.substr(0, equals)), "v") && without_wsp(tag.substr(equals + 1)) == "DMARC1";
 }
 
 void set_policy(std::optional<Policy>& slot, std::string_view value, Record& record) {
@@ -104,19 +117,12 @@ Policy below(Policy policy) { return policy == Policy::reject ? Policy::quaranti
 std::optional<Record> parse_record(std::string_view text) {
   Record record;
   std::vector<std::string> seen;
-  bool first = true;
-  std::size_t count = 0;
-  for (const auto piece : text::split(text, ';')) {
-    if (++count > limits::kDmarcTags) break;
+  const auto pieces = text::split(text, ';');
+  if (!is_version(pieces.front())) return std::nullopt;
+  for (const auto piece : std::span(pieces).first(std::min(pieces.size(), limits::kDmarcTags)).subspan(1)) {
     const auto equals = piece.find('=');
     const auto name = text::to_lower(text::trim(piece.substr(0, equals)));
     const auto value = equals == std::string_view::npos ? std::string_view{} : text::trim(piece.substr(equals + 1));
-    if (first) {
-      // RFC 9989 §4.7 "v": first, and exactly so. A blank in front is not "starts with".
-      if (name != "v" || value != "DMARC1" || piece.front() == ' ' || piece.front() == '\t') return std::nullopt;
-      first = false;
-      continue;
-    }
     // A syntax error is ignored; of a repeated tag the first counts.
     if (name.empty() || equals == std::string_view::npos || std::find(seen.begin(), seen.end(), name) != seen.end()) continue;
     seen.push_back(name);

@@ -255,7 +255,7 @@ TEST(DmarcRecord, KeepsWhatItCanRead) {
   EXPECT_EQ(good->rua[0].max_bytes, 10U << 20);
   EXPECT_EQ(parse_record("v=DMARC1; p=none; p=reject")->p, Policy::none);
   EXPECT_TRUE(parse_record("v=DMARC1"));
-  for (const char* bad : {"", "v=dmarc1; p=none", "p=none; v=DMARC1", " v=DMARC1; p=none", "v=DMARC1 p=none", "v=DMARC10", "v=DMARC", "x", ";v=DMARC1"}) EXPECT_FALSE(parse_record(bad)) << bad;
+  for (const char* bad : {"", "v=dmarc1; p=none", "p=none; v=DMARC1", " v=DMARC1; p=none", "v=DMARC1 p=none", "v=DMARC10", "v=DMARC", "x", ";v=DMARC1", "\nv=DMARC1; p=none", "v\n=DMARC1; p=none", "v=\nDMARC1"}) EXPECT_FALSE(parse_record(bad)) << bad;
   std::string many = "v=DMARC1", uris = "v=DMARC1; rua=";
   for (std::size_t i = 0; i < limits::kDmarcTags; ++i) many += ";x" + std::to_string(i) + "=1";
   EXPECT_FALSE(parse_record(many + ";p=reject")->p);

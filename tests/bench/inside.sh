@@ -8,6 +8,7 @@ MTA_PORT=2501; SINK_PORT=2600; W=$PEERS/run/$PEER; D=$W/state; MAILDIR=$W/mail/M
 [ "${COUNT_MAX:-$COUNT}" -ge "$COUNT" ] || COUNT=$COUNT_MAX
 namespace_setup; scratch_setup; cgroups_setup
 trap finish EXIT
+[ "$SPREAD" = 0 ] || { SINK_PORT=25; names_start; }
 
 if [ "$WL" = W0 ]; then
   MTA_PORT=$SINK_PORT

@@ -9,7 +9,7 @@ namespace_setup() {           # loopback only; names resolve without a DNS serve
   mkdir -p "$PEERS/ns"
   printf '127.0.0.1 localhost mx.bench.test sink.test\n' >"$PEERS/ns/hosts"
   printf 'lookup file\nnameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >"$PEERS/ns/resolv.conf"
-  printf 'hosts: files\npasswd: files\ngroup: files\nshadow: files\n' >"$PEERS/ns/nsswitch.conf"
+  printf 'hosts: files dns\npasswd: files\ngroup: files\nshadow: files\n' >"$PEERS/ns/nsswitch.conf"
   for f in hosts resolv.conf nsswitch.conf; do mount --bind "$PEERS/ns/$f" /etc/$f; done
   mount -t tmpfs tmpfs /run
   ulimit -n 20000
@@ -31,8 +31,21 @@ finish() {                    # everything but this shell dies; the pid namespac
 wait_port() { local i; for i in $(seq 300); do (exec 3<>/dev/tcp/127.0.0.1/$1) 2>/dev/null && return 0; sleep .1; done; return 1; }
 wait_pid() { local end=$(( SECONDS + $2 )); while kill -0 "$1" 2>/dev/null; do [ $SECONDS -ge $end ] && return 1; sleep .01; done; return 0; }
 
+# SPREAD domains d0.sink.test, d1..., each with its own MX and address; the whole network 10.1.0.0/16 is this host.
+names_start() {
+  local i; ip address add 10.1.0.0/16 dev lo
+  { printf 'server:\n  interface: 127.0.0.1\n  do-daemonize: no\n  username: ""\n  chroot: ""\n  use-syslog: no\n  pidfile: ""\n  local-zone: "test." static\n  local-zone: "." static\n'
+    for ((i = 0; i < SPREAD; i++)); do
+      printf '  local-data: "d%d.sink.test. 3600 MX 10 mx.d%d.sink.test."\n  local-data: "mx.d%d.sink.test. 3600 A 10.1.%d.%d"\n' $i $i $i $((i / 200 + 1)) $((i % 200 + 1))
+    done; } >"$W/unbound.conf"
+  in_cgroup load unbound -d -c "$W/unbound.conf" >"$W/unbound.log" 2>&1 &
+  wait_port 53 || die "unbound: $(tail -3 "$W/unbound.log")"
+}
 sink_start() {                # ends by itself after $1 messages
-  in_cgroup load smtp-sink -u benchmail -M "$1" 127.0.0.1:$SINK_PORT 1024 >"$W/sink.out" 2>&1 &
+  if [ "$SPREAD$RELAY_TLS" != 00 ]; then
+    in_cgroup load "$PEERS/bin/smtpsink" -p $SINK_PORT -n "$1" $([ "$RELAY_TLS" = 1 ] && echo -k "$PEERS/tls/$KEY.pem") >"$W/sink.out" 2>&1 &
+  else in_cgroup load smtp-sink -u benchmail -M "$1" 127.0.0.1:$SINK_PORT 1024 >"$W/sink.out" 2>&1 &
+  fi
   SINK_PID=$!; sleep .3; kill -0 $SINK_PID || die "sink: $(cat "$W/sink.out")"
 }
 generate() {                  # COUNT CONC
@@ -40,6 +53,7 @@ generate() {                  # COUNT CONC
   case $WL in W2|W5) rcpt=benchmail@local.test;; esac
   if [ "$GEN" = smtpload ]; then
     [ "$WL" = W4 ] && opt+=(-T)
+    [ "$SPREAD" = 0 ] || opt+=(-d "$SPREAD")
     [ "$REUSE" = 1 ] && opt+=(-k 0)
     in_cgroup load "$PEERS/bin/smtpload" -p $MTA_PORT -c "$2" -n "$1" -l "$SIZE" -r "$rcpt" -w "$LIMIT" "${opt[@]}" "${PEER_GEN_OPTS[@]}" ${LOAD_OPTS:-}
   else
@@ -72,10 +86,10 @@ trace_stop() { sleep 2; kill -INT $STRACE; wait $STRACE 2>/dev/null; cp "$W/stra
 report() {
   local note="" acc done_ mem
   mem=$(cat "$W/mem" 2>/dev/null || echo "0 0 0")
-  [ "$GEN" = smtpload ] && note=$(cat "$W/gen.out")
+  [ "$GEN" = smtpload ] && note=$(cat "$W/gen.out"); [ "$SPREAD$RELAY_TLS" = 00 ] || note="$note $(cat "$W/sink.out")"
   [ "$GEN_RC" = 0 ] || note="generator rc=$GEN_RC $(head -c 200 "$W/gen.out" | tr '\n\t' '  ')"
   local failed=0; [ "$GEN" = smtpload ] && failed=$(sed -n 's/.*fail=\([0-9]*\).*/\1/p' "$W/gen.out")
-  awk -v OFS='\t' -v peer="$PEER" -v wl="$WL$([ "$WL$KEY" = W4ec ] && echo +ec)$([ "$TUNED" = 1 ] && echo +tuned)$([ "$REUSE" = 1 ] && echo +reuse)" -v c="$CONC" -v sz="$SIZE" -v n="$COUNT" -v rep="${REP:-1}" -v gen="$GEN" \
+  awk -v OFS='\t' -v peer="$PEER" -v wl="$WL$([ "$WL$KEY" = W4ec ] && echo +ec)$([ "$TUNED" = 1 ] && echo +tuned)$([ "$REUSE" = 1 ] && echo +reuse)$([ "$SPREAD" = 0 ] || echo "+$SPREAD")$([ "$RELAY_TLS" = 1 ] && echo +tls)" -v c="$CONC" -v sz="$SIZE" -v n="$COUNT" -v rep="${REP:-1}" -v gen="$GEN" \
     -v t0="$T0" -v t1="$T1" -v t2="$T2" -v del="$DELIVERED" -v fail="${failed:-0}" \
     -v u=$((after_user-before_user)) -v s=$((after_sys-before_sys)) -v ld=$((after_load-before_load)) \
     -v m=$((after_mta-before_mta)) -v all=$((after_all-before_all)) -v busy=$((after_busy-before_busy)) \

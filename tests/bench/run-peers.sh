@@ -13,6 +13,9 @@
 #   W4  as W3, STARTTLS with a fresh handshake for every message (smtpload)
 #   W0  smtp-source straight to smtp-sink: the generator's own ceiling
 #
+# SPREAD=200 (W1) relays to so many domains, each with an MX and an address of its own, asked of a real unbound;
+# RELAY_TLS=1 (W1) to sinks with STARTTLS.
+#
 # Environment: PEERS=/var/tmp/peers (install tree), REUSE=1 (many messages per
 # connection), GEN=smtpload|smtp-source, KEY=rsa|ec (W4), TUNED=1 (peers' own
 # throughput settings instead of stock ones), LIMIT=180 (seconds per run),
@@ -22,10 +25,10 @@
 # stays so, kept with "NOISY" in its note).
 set -u
 cd "$(dirname "$0")" || exit 1
-[ $# -ge 4 ] || { sed -n 2,21p "$0"; exit 2; }
+[ $# -ge 4 ] || { sed -n 2,24p "$0"; exit 2; }
 export PEERS=${PEERS:-/var/tmp/peers} BENCH=$PWD
 export WL=$1 CONC=$2 SIZE=$3 COUNT=$4; REPS=${5:-3}; shift $(( $# > 5 ? 5 : $# ))
-export REUSE=${REUSE:-0} GEN=${GEN:-smtpload} KEY=${KEY:-rsa} TUNED=${TUNED:-0} LIMIT=${LIMIT:-180} KEEP=${KEEP:-0} TRACE=${TRACE:-}
+export REUSE=${REUSE:-0} GEN=${GEN:-smtpload} KEY=${KEY:-rsa} TUNED=${TUNED:-0} LIMIT=${LIMIT:-180} KEEP=${KEEP:-0} SPREAD=${SPREAD:-0} RELAY_TLS=${RELAY_TLS:-0} TRACE=${TRACE:-}
 [ "$WL" = W4 ] && GEN=smtpload
 OUT=${OUT:-/dev/null}
 if [ "$WL" = W0 ]; then LIST="none"; else LIST=${*:-postfix opensmtpd postern}; fi

@@ -9,7 +9,7 @@ mkdir -p "$PEERS"/{deb,bin,run,tls,aptlists/partial}; chmod 755 "$PEERS"
 [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; }
 echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
 apt-get update -q
-apt-get install -y -q --no-install-recommends postfix strace gcc libc6-dev libssl-dev liblmdb-dev libevent-2.1-7 libdb5.3
+apt-get install -y -q --no-install-recommends postfix unbound strace gcc libc6-dev libssl-dev liblmdb-dev libevent-2.1-7 libdb5.3
 # OpenSMTPD 7 from backports, read with lists of our own.
 archive=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -n 1)
 echo "deb $archive bookworm-backports main" >"$PEERS/bp.list"
@@ -31,6 +31,7 @@ mkdir -p /var/spool/smtpd /usr/libexec/opensmtpd /var/lib/opensmtpd/empty; chmod
   for k in rsa ec; do cat $k.key $k.crt >$k.pem; done; chmod 600 ./*.key ./*.pem )
 # Tools.
 gcc -O2 -Wall -Wno-format-truncation -o "$PEERS/bin/smtpload" src/smtpload.c -lssl -lcrypto -lpthread
+gcc -O2 -Wall -o "$PEERS/bin/smtpsink" src/smtpsink.c -lssl -lcrypto -lpthread
 gcc -O2 -Wall -o "$PEERS/bin/diskprobe" src/diskprobe.c -lpthread
 gcc -O2 -Wall -o "$PEERS/bin/lmdbprobe" src/lmdbprobe.c -llmdb
 export BENCH=$PWD

@@ -17,7 +17,7 @@ relay_networks = ["127.0.0.0/8"]
 certificate = "$PEERS/tls/$KEY.crt"
 key = "$PEERS/tls/$KEY.key"
 [relay]
-routes = ["*=127.0.0.1:$SINK_PORT"]
+routes = [$([ "$SPREAD" = 0 ] && echo "\"*=127.0.0.1:$SINK_PORT\"")]
 [resolver]
 upstreams = ["127.0.0.1:53"]
 [web]
