@@ -345,7 +345,7 @@ struct DeliveryResult {
                            .max_bytes = kEnvelopeBytes, .kind = Kind::answer, .purpose = "one outcome a recipient"};
   std::vector<Outcome> outcomes;
   bool host_dead = false;     ///< the destination could not be reached at all: back off for all its messages
-  std::vector<std::string> tls_observations;  ///< for TLS-RPT (RFC 8460 §4.3): "domain policy-type result mx", or "domain policy-type success"
+  std::vector<std::string> tls_observations;  ///< for TLS-RPT (RFC 8460 §4.3): "domain policy-type result [mx [receiving-ip sending-ip]]"
   std::vector<TlsUse> uses;   ///< of remote: the servers it came to, in order; the last is where the outcomes are from
   void fields(auto& codec) { codec(outcomes, host_dead, tls_observations, uses); }
 };

@@ -265,7 +265,7 @@ AdminAnswer stats(Engine& engine, const AdminRequest& request) {
   return {{}, dump(out)};
 }
 
-/// The words of an observation of remote's: "domain policy result [server]".
+/// The words of an observation of remote's: "domain policy result [server [receiving-ip sending-ip]]".
 AdminAnswer tls(Engine& engine, const AdminRequest& request) {
   const auto limit = text::parse_uint(request.get("limit", std::to_string(limits::kAdminPage)), limits::kAdminPageMost);
   if (!limit) return failed("limit is a number up to " + std::to_string(limits::kAdminPageMost));
@@ -278,7 +278,7 @@ AdminAnswer tls(Engine& engine, const AdminRequest& request) {
     const auto word = [&](std::size_t i) { return i < words.size() ? std::string(words[i]) : std::string(); };
     if (!domain.empty() && word(0) != domain) continue;
     if (out["observations"].size() == *limit) break;
-    out["observations"].push_back({{"day", std::int64_t{row.day} * 86'400}, {"domain", word(0)}, {"policy", word(1)}, {"result", word(2)}, {"server", word(3)}, {"count", row.times}});
+    out["observations"].push_back({{"day", std::int64_t{row.day} * 86'400}, {"domain", word(0)}, {"policy", word(1)}, {"result", word(2)}, {"server", word(3)}, {"address", word(4)}, {"from", word(5)}, {"count", row.times}});
   }
   return {{}, dump(out)};
 }

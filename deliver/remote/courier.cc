@@ -192,10 +192,10 @@ void Courier::observe(Errand& errand, std::string_view policy_and_result) {
   errand.result.tls_observations.push_back(errand.domain() + " " + std::string(policy_and_result));
 }
 
-/// RFC 8460 §4.3: one observation a session, of the policy that decided over it.
+/// RFC 8460 §4.3: one observation a session, of the policy that decided over it; of a failure with the addresses of §4.4 (receiving-ip, sending-mta-ip).
 void Courier::observe_attempt(Errand& errand, const Attempt& attempt) {
   const TlsPlan& plan = *errand.tls;
-  const std::string host = " " + errand.route.hosts[errand.host].name;
+  const std::string host = " " + errand.route.hosts[errand.host].name + " " + attempt.addresses;
   const StsEntry* policy = errand.sts_in_force();
   const bool dane = plan.level == TlsLevel::dane || !plan.names.empty();
   const std::string kind = dane ? "tlsa " : policy != nullptr ? "sts " : "no-policy-found ";

@@ -130,6 +130,7 @@ void SessionPool::not_opened(SmtpSession& session, NotOpened why) {
   Attempt attempt;
   attempt.obstacle = std::move(why);
   attempt.server = session.server();
+  attempt.addresses = session.addresses();
   attempt.use = session.use();
   discard(session);
   if (unlucky.done) unlucky.done(std::move(attempt));
@@ -151,6 +152,7 @@ void SessionPool::transferred(SmtpSession& session, Transfer transfer) {
   attempt.opened = true;
   attempt.transfer = std::move(transfer);
   attempt.server = session.server();
+  attempt.addresses = session.addresses();
   attempt.tls = session.tls();
   attempt.doubt = session.doubt();
   attempt.first = session.messages() == 1;

@@ -27,6 +27,7 @@ struct Attempt {
   NotOpened obstacle;            ///< else why not
   Transfer transfer;
   std::string server;
+  std::string addresses;         ///< SmtpSession::addresses()
   std::string tls;
   std::string doubt;             ///< SmtpSession::doubt()
   bool first = false;            ///< the session's first message

@@ -24,6 +24,7 @@ std::string key_exchange_of(const io::TlsInfo& info) {
 
 void SmtpSession::on_connected() {
   connected_ = true;
+  if (const auto local = stream_.local()) addresses_ = plan_.at.address.to_string() + " " + local->address.to_string();
   expected_.push_back({Step::banner});
   arm();
 }

@@ -94,6 +94,7 @@ class SmtpSession final : public io::StreamHandler {
   const ServerPlan& plan() const { return plan_; }
   bool takes_dsn() const { return offered_.dsn; }
   std::string server() const { return plan_.name + " [" + plan_.at.address.to_string() + "]:" + std::to_string(plan_.at.port); }
+  const std::string& addresses() const { return addresses_; }  ///< of the server and ours, "192.0.2.1 198.51.100.2"; empty: not connected
   const std::string& tls() const { return tls_; }     ///< "TLSv1.3 CIPHER dane", empty in clear
   /// Why TLS, had it been demanded, would not have been had: a result type of RFC 8460 §4.3.1, or empty.
   std::string_view doubt() const {
@@ -167,6 +168,7 @@ class SmtpSession final : public io::StreamHandler {
   bool broken_ = false;       // no further message
   bool needs_reset_ = false;  // the server may still be in a transaction
   std::string tls_, doubt_;
+  std::string addresses_;
   privsep::TlsUse use_;
   std::size_t messages_ = 0;
 

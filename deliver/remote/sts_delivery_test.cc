@@ -86,16 +86,16 @@ TEST_F(StsDelivery, EnforceAndNoTlsOrAWrongCertificateMeansNotNow) {
   server.manners.offers = {"PIPELINING"};
   auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.4");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts starttls-not-supported mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts starttls-not-supported mx.to.test 127.0.0.1 127.0.0.1"));
   serve_certificate_for("other.test");
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-host-mismatch mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-host-mismatch mx.to.test 127.0.0.1 127.0.0.1"));
   const auto stranger = io::test::Authority::root("Stranger", loop.now() - std::chrono::days{2}, std::chrono::days{30});
   serve_certificate_for(kHost, &stranger);
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-not-trusted mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-not-trusted mx.to.test 127.0.0.1 127.0.0.1"));
   EXPECT_EQ(server.messages.size(), 0U);
 }
 
@@ -109,18 +109,18 @@ TEST_F(StsDelivery, TestingDeliversAndSaysWhatWouldHaveFailed) {
   serve_certificate_for("other.test");
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-host-mismatch mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts certificate-host-mismatch mx.to.test 127.0.0.1 127.0.0.1"));
   pool.close_idle();
   server.manners.offers = {"PIPELINING"};
   result = deliver();
   EXPECT_EQ(result.outcomes[0].tls, "clear sts=testing/a1");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts starttls-not-supported mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts starttls-not-supported mx.to.test 127.0.0.1 127.0.0.1"));
   pool.close_idle();
   serve_certificate_for(kHost);
   policy("testing", "other.test", "a2");
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "250 2.0.0");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts validation-failure mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test sts validation-failure mx.to.test 127.0.0.1 127.0.0.1"));
 }
 
 TEST_F(StsDelivery, NoneIsAsIfThereWereNoPolicy) {
@@ -165,7 +165,7 @@ TEST_F(StsDelivery, DaneDecidesWhereThereIsBoth) {  // RFC 8461 §2
   protect_by_dane({3, 1, 1, Bytes(32, std::byte{9})});
   result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.5") << "a policy that is met does not mend records that do not match";
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test tlsa validation-failure mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test tlsa validation-failure mx.to.test 127.0.0.1 127.0.0.1"));
 }
 
 TEST_F(StsDelivery, TlsRequiredNoLooksAtNoPolicy) {  // RFC 8689 §5
@@ -189,7 +189,7 @@ TEST_F(StsDelivery, AStaticRouteIsNotTheDomainsOwnServer) {
 
 TEST_F(StsDelivery, ClearTextIsObservedWhereNothingIsPromised) {
   server.manners.offers = {"PIPELINING"};
-  EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test"));
+  EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test 127.0.0.1 127.0.0.1"));
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ TEST_F(Tls, BytesBehindTheStarttlsReplyAreAnAttack) {  // CVE-2021-38371
     resolver.table[{kHost, Type::a}] = answer({ip("127.0.0.7"), ip("127.0.0.1")}, Security::secure);
     const auto result = deliver();
     EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.0") << reply;
-    EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found validation-failure mx.to.test"));
+    EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found validation-failure mx.to.test 127.0.0.7 127.0.0.1"));
     EXPECT_FALSE(result.host_dead);
     EXPECT_EQ(evil.count("MAIL"), 0U);
   }
@@ -205,7 +205,7 @@ TEST_F(Tls, ARefusedStarttlsLikewise) {
   courier.rules().tls.fallback = TlsRule::required;
   const auto result = deliver();
   EXPECT_EQ(shown(result.outcomes[0]), "451 4.7.4");
-  EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test"));
+  EXPECT_THAT(result.tls_observations, ElementsAre("to.test no-policy-found starttls-not-supported mx.to.test 127.0.0.1 127.0.0.1"));
 }
 
 TEST_F(Tls, RequiredAndNotOfferedSendsNothing) {
@@ -226,7 +226,7 @@ TEST_F(Tls, WhereDaneFailsNothingIsSentNotEvenInClear) {
   publish({Tlsa{3, 1, 1, Bytes(32, std::byte{9})}});
   const auto wrong = deliver();
   EXPECT_EQ(shown(wrong.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(wrong.tls_observations, ElementsAre("to.test tlsa validation-failure mx.to.test"));
+  EXPECT_THAT(wrong.tls_observations, ElementsAre("to.test tlsa validation-failure mx.to.test 127.0.0.1 127.0.0.1"));
   resolver.table[{mail::dane::tlsa_name(kHost, server.at.port), Type::tlsa}] = failed_answer(Security::bogus);
   EXPECT_EQ(shown(deliver().outcomes[0]), "451 4.7.5");
   publish({matching()});
@@ -269,9 +269,9 @@ TEST_F(Tls, VerifiedNeedsAnAuthorityAndTheName) {
   resolver.table[{"other.test", Type::a}] = answer({ip("127.0.0.1")});
   const auto named = deliver();
   EXPECT_EQ(shown(named.outcomes[0]), "451 4.7.5");
-  EXPECT_THAT(named.tls_observations, ElementsAre("to.test no-policy-found certificate-host-mismatch other.test"));
+  EXPECT_THAT(named.tls_observations, ElementsAre("to.test no-policy-found certificate-host-mismatch other.test 127.0.0.1 127.0.0.1"));
   settings.authorities = nullptr;
-  EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found certificate-not-trusted other.test"));
+  EXPECT_THAT(deliver().tls_observations, ElementsAre("to.test no-policy-found certificate-not-trusted other.test 127.0.0.1 127.0.0.1"));
 }
 
 TEST_F(Tls, WhatWasWantedAndHadIsTold) {

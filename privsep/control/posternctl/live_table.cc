@@ -53,7 +53,7 @@ constexpr Column kMail[] = {{"uid", "UID"}, {"received", "RECEIVED (UTC)", time}
                             {"from", "FROM"}, {"subject", "SUBJECT"}};
 constexpr Column kQueue[] = {{"id", "ID"}, {"received", "RECEIVED (UTC)", time}, {"size", "SIZE", bytes}, {"held", "HELD"},
                              {"sender", "SENDER"}, {"deliveries", "DELIVERIES", deliveries}};
-constexpr Column kTls[] = {{"day", "DAY (UTC)", time}, {"domain", "DOMAIN"}, {"policy", "POLICY"}, {"result", "RESULT"}, {"server", "SERVER"}, {"count", "COUNT"}};
+constexpr Column kTls[] = {{"day", "DAY (UTC)", time}, {"domain", "DOMAIN"}, {"policy", "POLICY"}, {"result", "RESULT"}, {"server", "SERVER"}, {"address", "ADDRESS"}, {"from", "FROM"}, {"count", "COUNT"}};
 constexpr Column kProcesses[] = {{"name", "PROCESS"}, {"state", "STATE"}, {"pid", "PID"}, {"uid", "UID"}, {"up_seconds", "UP", age},
                                  {"restarts", "RESTARTS"}, {"seccomp_deaths", "SECCOMP DEATHS"}, {"last_end", "LAST END"}, {"missing", "MISSING", lines}};
 constexpr Column kAudit[] = {{"name", "PROCESS"}, {"pid", "PID"}, {"checks", "CHECKS"}, {"differences", "DIFFERENCES", lines}};
