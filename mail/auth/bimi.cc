@@ -94,6 +94,15 @@ std::string refusal(const dmarc::Verdict& dmarc) {
   return {};
 }
 
+std::string refusal(const dmarc::Record& organizational) {
+  const std::string whose = "the DMARC policy of the organizational domain ";
+  if (!organizational.p || *organizational.p == dmarc::Policy::none) return whose + "is none";
+  if (organizational.sp == dmarc::Policy::none) return whose + "is none for subdomains";
+  if (organizational.percent != 100) return whose + "is not for all mail";
+  if (organizational.testing) return whose + "is in test mode";
+  return {};
+}
+
 std::variant<Verdict, dns::Questions> evaluate(std::string_view selector, const dmarc::Verdict& dmarc, const dns::Facts& facts) {
   Verdict verdict;
   verdict.selector = selector;
@@ -104,6 +113,16 @@ std::variant<Verdict, dns::Questions> evaluate(std::string_view selector, const 
     return verdict;
   };
   if (auto why = refusal(dmarc); !why.empty()) return decide(Outcome::skipped, std::move(why));
+  // A record of the From domain's own does not speak for the organization above it.
+  const std::string above = "_dmarc." + dmarc.organizational_domain;
+  if (dmarc.policy_domain != dmarc.organizational_domain && dns::is_askable(above)) {
+    const dns::Answer* answer = facts.find(above, dns::Type::txt);
+    if (answer == nullptr) return dns::Questions{{above, dns::Type::txt}};
+    const auto lookup = dmarc::read_answer(*answer);
+    if (lookup.found == dmarc::Found::failure) return decide(Outcome::temperror, "the DMARC record of the organizational domain could not be looked up");
+    if (lookup.found == dmarc::Found::one)
+      if (auto why = refusal(lookup.record); !why.empty()) return decide(Outcome::skipped, std::move(why));
+  }
   const std::string* names[] = {&dmarc.domain, &dmarc.organizational_domain};
   const std::size_t count = dmarc.domain == dmarc.organizational_domain ? 1 : 2;
   for (std::size_t i = 0; i < count; ++i) {

@@ -2,7 +2,7 @@
 ///
 /// Trust: selector, record and everything they point to are strangers'. Nothing is fetched here: a location is handed on to who may
 /// fetch it, and the indicator is shown only after its own checks (bimi_svg.h, the mark certificate).
-/// Cost: at most two questions. Source: draft-brand-indicators-for-message-identification.
+/// Cost: at most three questions. Source: draft-brand-indicators-for-message-identification.
 #pragma once
 
 #include <cstdint>
@@ -51,9 +51,11 @@ struct Verdict {
   std::string reason;    ///< for a person
 };
 
-/// Whether a message that DMARC judged so may carry an indicator: DMARC passed, and both the policy that applies and the organizational
-/// domain's for its subdomains are quarantine or reject for all mail. Empty: yes; otherwise why not.
+/// Whether a message that DMARC judged so may carry an indicator: DMARC passed, and the policy that applies is quarantine or reject
+/// for all mail, of subdomains too. Empty: yes; otherwise why not.
 std::string refusal(const dmarc::Verdict& dmarc);
+/// The same of the organizational domain's record, where another one decided.
+std::string refusal(const dmarc::Record& organizational);
 
 /// Looks for selector._bimi under the From domain, then under its organizational domain.
 /// Returns the verdict, or the questions that must be answered first. Errors: none.

@@ -18,7 +18,7 @@ dmarc::Verdict passing(const char* domain = "a.example.com") {
   dmarc.result = dmarc::Outcome::pass;
   dmarc.policy = dmarc::Policy::reject;
   dmarc.domain = domain;
-  dmarc.organizational_domain = "example.com";
+  dmarc.organizational_domain = dmarc.policy_domain = "example.com";
   return dmarc;
 }
 
@@ -66,6 +66,24 @@ TEST(Bimi, LooksNothingUpUnlessDmarcIsEnforced) {
   cases[4].testing = true;
   for (const auto& dmarc : cases) EXPECT_EQ(judged(dns, dmarc).result, Outcome::skipped);
   EXPECT_TRUE(dns.asked.empty());
+}
+
+TEST(Bimi, TheOrganizationalDomainMustStandBehindASubdomainsOwnPolicy) {
+  auto dmarc = passing();
+  dmarc.policy_domain = dmarc.domain;
+  const auto with = [&](const char* record) {
+    dns::FakeDns dns;
+    dns.txt("default._bimi.a.example.com", "v=BIMI1; l=https://img.example.com/l.svg");
+    if (record != nullptr) dns.txt("_dmarc.example.com", record);
+    return judged(dns, dmarc).result;
+  };
+  for (const char* enforced : {"v=DMARC1; p=reject", "v=DMARC1; p=quarantine; sp=reject", "v=spf1 -all"}) EXPECT_EQ(with(enforced), Outcome::pass) << enforced;
+  EXPECT_EQ(with(nullptr), Outcome::pass);
+  for (const char* weak : {"v=DMARC1; p=none", "v=DMARC1; p=reject; sp=none", "v=DMARC1; p=reject; pct=50", "v=DMARC1; p=reject; t=y", "v=DMARC1"})
+    EXPECT_EQ(with(weak), Outcome::skipped) << weak;
+  dns::FakeDns silent;
+  silent.fails("_dmarc.example.com", dns::Type::txt);
+  EXPECT_EQ(judged(silent, dmarc).result, Outcome::temperror);
 }
 
 TEST(Bimi, SelectorComesFromOneReadableField) {
