@@ -18,6 +18,7 @@ namespace {
 constexpr int kParentFd = 3;                             // by agreement with supervisor.cc
 constexpr std::size_t kLogQueueBytes = 4UL * 1024 * 1024;  // log lines waiting for the parent; past it they are dropped and counted
 constexpr std::chrono::seconds kMetricsPeriod{1};
+constexpr int kSignOfLife = 5;  // periods without a change after which the parent hears all the same that the loop turns
 constexpr std::chrono::seconds kStartPatience{60};         // the parent passes everything at once; longer means it is gone
 constexpr From kParent{Role::parent, 0};
 
@@ -187,8 +188,11 @@ int serve(Start start, const ChildMain& main) {
   signer.on_breach([&](std::string_view what) { peers.tell(Role::parent, PeerBroken{Role::signer, 0, text::printable(what, 512)}); });
   for (auto& [peer, socket] : start.channels) receiver.add_peer(peer, std::move(socket));
   io::Timer metrics_timer(loop);
-  metrics_timer.repeat(kMetricsPeriod, [&] {
-    if (auto samples = metrics.changed(); !samples.empty()) peers.tell(Role::parent, MetricsReport{std::move(samples)});
+  metrics_timer.repeat(kMetricsPeriod, [&, quiet = 0]() mutable {
+    auto samples = metrics.changed();
+    if (samples.empty() && ++quiet < kSignOfLife) return;
+    quiet = 0;
+    peers.tell(Role::parent, MetricsReport{std::move(samples)});
   });
   service->start();
   peers.tell(Role::parent, Ready{locked->in_force, locked->missing});

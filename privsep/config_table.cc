@@ -22,6 +22,7 @@ constexpr ConfigRow kConfigRows[] = {
     {"server.run_dir", path, "/run/postern", 0, 0, "", kNone, "Where the control socket stands."},
     {"server.user_prefix", text, "postern-", 1, 20, "", kNone, "Each process runs as the user PREFIX + its name (postern-listener …)."},
     {"server.stop_grace", duration, "30s", 1, 600, "", kNone, "How long an orderly stop waits for running work."},
+    {"server.hang_limit", duration, "2m", 15, 3600, "", kNone, "A process not heard of for so long hangs; it is ended and started again."},
     {"server.restart_backoff_max", duration, "30s", 1, 3600, "", kNone, "The longest pause before a process that keeps dying is started again."},
 
     // SMTP in.

@@ -108,10 +108,10 @@ struct LogLine {
   void fields(auto& codec) { codec(severity, text); }
 };
 
-/// child → parent: what it counts. `name` as Prometheus names it, without the prefix; labels as `key="value",…`.
+/// child → parent: what it counts, or that it lives. `name` as Prometheus names it, without the prefix; labels as `key="value",…`.
 struct MetricsReport {
   static constexpr Row row{.number = 0x09, .name = "metrics-report", .from = kChildren, .to = Role::parent,
-                           .max_bytes = kAdminBytes, .kind = Kind::tell, .purpose = "counters, once a second when changed"};
+                           .max_bytes = kAdminBytes, .kind = Kind::tell, .purpose = "counters, once a second when changed; none: a sign of life, every five seconds"};
   struct Sample {
     std::string name, labels;
     bool gauge = false;

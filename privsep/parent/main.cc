@@ -113,7 +113,7 @@ int run(const Options& options, Settings settings) {
   std::string last;
   snapshots.repeat(kSnapshotPeriod, [&] {
     if (!announced && supervisor.all_running()) announced = ::sd_notify(0, "READY=1") >= 0;
-    supervisor.say_dropped_lines();
+    supervisor.every_second();
     StatusSnapshot snapshot{status_json(supervisor, loop.now()), metrics_text(supervisor)};
     if (snapshot.status_json == last) return;
     last = snapshot.status_json;

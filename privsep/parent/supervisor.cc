@@ -186,6 +186,7 @@ void Supervisor::ready(From from, const Ready& ready) {
   if (process == nullptr || process->state != ProcessState::starting) return;
   process->timer->stop();
   process->state = ProcessState::running;
+  process->silent_seconds = 0;
   process->in_force = printable_layers(ready.in_force);
   process->missing = printable_layers(ready.missing);
   log_.info("process ready", {{"name", process->name()}, {"pid", process->pid}, {"restarts", process->restarts}});
@@ -211,7 +212,10 @@ std::string Supervisor::address_of(std::string_view file_name) const {
 
 void Supervisor::report(From from, std::vector<MetricsReport::Sample> samples) {
   if (samples.size() > kSamples) samples.resize(kSamples);
-  if (Process* process = find(from)) process->samples = std::move(samples);
+  Process* process = find(from);
+  if (process == nullptr) return;
+  process->silent_seconds = 0;
+  if (!samples.empty()) process->samples = std::move(samples);
 }
 
 void Supervisor::blocked(From from, const SyscallReport& report) {
@@ -345,6 +349,19 @@ void Supervisor::log_stderr(Process& process, std::string_view line) {
 bool Supervisor::may_log(From from, std::size_t bytes) {
   Process* process = find(from);
   return process == nullptr || process->log_allowance.admits(bytes, loop_.steady());
+}
+
+void Supervisor::every_second() {
+  say_dropped_lines();
+  end_the_silent();
+}
+
+/// Counted in turns of this loop, not by a clock: a time in which the parent itself stood still is nobody else's silence.
+void Supervisor::end_the_silent() {
+  const std::uint64_t limit = settings_.number("server.hang_limit");
+  for (auto& process : processes_)
+    if (process->state == ProcessState::running && !stopping_ && process->ended_for.empty() && ++process->silent_seconds > limit)
+      end_process(*process, "hangs: nothing was heard of it for " + std::to_string(limit) + " s");
 }
 
 void Supervisor::say_dropped_lines() {

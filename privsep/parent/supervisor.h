@@ -1,7 +1,7 @@
 /// Starts the processes, connects them, watches them, starts them again, and stops them in order.
 ///
 /// A process that dies costs only itself: its peers get a new channel to its successor. The pause before a restart grows while it
-/// keeps dying. One that hangs before it is ready is ended and started again. Only at the first start does a process that cannot
+/// keeps dying. One that hangs, before it is ready or later, is ended and started again. Only at the first start does a process that cannot
 /// start end the daemon, with the reason.
 #pragma once
 
@@ -44,6 +44,7 @@ struct Process {
   bool stop_sent = false;               ///< in this life
   std::vector<std::string> in_force, missing;
   std::vector<MetricsReport::Sample> samples;
+  std::uint64_t silent_seconds = 0;     ///< since its loop was last seen to turn
   LogAllowance log_allowance;           ///< kept over its lives
   std::chrono::milliseconds pause{0};   ///< before the next restart
   std::unique_ptr<io::Timer> timer;     ///< for what it is waited for: to be ready, to end, to be started again
@@ -74,9 +75,9 @@ class Supervisor {
   void ready(From from, const Ready& ready);
   void report(From from, std::vector<MetricsReport::Sample> samples);
   void broken(From from, const PeerBroken& what, std::string_view reporter);
-  /// Whether a log line of that process may be written; lines that may not are counted, and said from say_dropped_lines().
+  /// Whether a log line of that process may be written; lines that may not are counted, and said from every_second().
   bool may_log(From from, std::size_t bytes);
-  void say_dropped_lines();             ///< once a second
+  void every_second();                  ///< says what was dropped of the log, ends who hangs
   void blocked(From from, const SyscallReport& report);
   void breach(From from, std::string_view what);  ///< a child broke the table towards the parent itself
 
@@ -94,6 +95,8 @@ class Supervisor {
   void part(Process& one, Process& other);
   void ended(Process& process, int status);
   void end_process(Process& process, std::string why);
+  void say_dropped_lines();
+  void end_the_silent();
   void take_stderr(Process& process);
   void log_stderr(Process& process, std::string_view line);
   void stop_next();

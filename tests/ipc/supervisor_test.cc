@@ -168,6 +168,23 @@ TEST_F(ImpatientHouse, AProcessThatHangsBeforeItIsReadyIsEndedAndStartedAgain) {
   run_until([this] { return supervisor_.all_running(); });
 }
 
+TEST_F(House, WhoIsNotHeardOfForLongIsEndedAndStartedAgain) {
+  start();
+  const std::uint64_t limit = settings_.number("server.hang_limit");
+  const int listener = process(Role::listener).pid, queue = process(Role::queue).pid;
+  for (std::uint64_t second = 0; second < limit; ++second) supervisor_.every_second();
+  EXPECT_FALSE(logged("process ended by the parent"));
+  for (const auto& p : supervisor_.processes())
+    if (p->row->role != Role::queue) supervisor_.report({p->row->role, p->instance}, {});  // a sign of life
+  supervisor_.every_second();
+  wait_restart(Role::queue, 1);
+  EXPECT_NE(process(Role::queue).pid, queue);
+  EXPECT_THAT(process(Role::queue).last_end, HasSubstr("hangs: nothing was heard of it for 120 s"));
+  EXPECT_EQ(process(Role::listener).pid, listener);
+  supervisor_.every_second();
+  EXPECT_EQ(process(Role::queue).restarts, 1U) << "a new life begins to count anew";
+}
+
 TEST_F(House, ASecondDaemonOnTheSameStateFolderDoesNotStartAndSaysWhoHasIt) {
   start();
   Peers peers(loop_, log_, Role::parent);
@@ -294,7 +311,7 @@ TEST_F(House, LinesPastTheAllowanceOfAProcessAreDroppedAndSaid) {
   while (supervisor_.may_log({Role::listener, 0}, kLine)) ++written;
   EXPECT_GE(written, LogAllowance::kBurstBytes / (kLine + LogAllowance::kLineBytes));
   EXPECT_TRUE(supervisor_.may_log({Role::queue, 0}, kLine));
-  supervisor_.say_dropped_lines();
+  supervisor_.every_second();
   EXPECT_TRUE(logged("event=\"log lines dropped: the process says too much\" name=listener count=1")) << lines_.back();
   EXPECT_THAT(metrics_text(supervisor_), HasSubstr("postern_process_log_lines_dropped_total{process=\"listener\"} 1\n"));
 }

@@ -2,7 +2,7 @@
 """Mail from outside through the whole daemon with real name servers: NSD serves signed zones, unbound resolves them and validates.
 
 Really signed mail (dkimpy: DKIM by RSA and Ed25519, ARC), every result of SPF, and what DMARC makes of it: accepted, Junk, or refused at DATA."""
-import base64, json, os, smtplib, sys, unittest
+import base64, itertools, json, os, smtplib, sys, unittest
 
 import dkim
 import nacl.signing
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import mailcheck  # noqa: E402
-from daemon import Daemon  # noqa: E402
+from daemon import Daemon, wait_until  # noqa: E402
 from mailcheck import header, messages, wait_message  # noqa: E402
 from nameservers import NameServers, txt  # noqa: E402
 
@@ -256,7 +256,14 @@ class ZNameServersGone(Flow):
         self.assertIn("spf=temperror", results)
         names.start_authority()
         results, _ = self.accepted(compose("pass.example", "the zone is back"), "back.example", "the zone is back")
-        self.assertNotIn("spf=temperror", results)
+        self.assertIn("spf=none (back.example", results)
+        # What failed meanwhile (the name in HELO, perhaps) unbound itself keeps as failed for some seconds (RFC 2308 section 7.1).
+        tries = itertools.count()
+
+        def forgotten():
+            subject = "forgotten %d" % next(tries)
+            return "spf=temperror" not in self.accepted(compose("pass.example", subject), "unseen.example", subject)[0]
+        wait_until("the failure is forgotten", forgotten)
 
     def test_2_without_a_resolver_mail_is_taken_unjudged(self):
         names.stop_resolver()
