@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <algorithm>
+
 namespace postern::text {
 
 std::string to_lower(std::string_view text) {
@@ -82,23 +84,23 @@ std::size_t utf8_length(std::string_view text) {
 std::string printable(std::string_view text, std::size_t most) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string out;
-  std::size_t used = 0;
-  while (used < text.size()) {
-    if (used >= most) return out + "...";
-    const auto length = utf8_length(text.substr(used));
-    const auto c = static_cast<unsigned char>(text[used]);
+  while (!text.empty()) {
+    const auto length = utf8_length(text);
+    const auto whole = text.substr(0, std::max<std::size_t>(length, 1));
+    const auto c = static_cast<unsigned char>(text.front());
     // C1 controls (U+0080 to U+009F) steer terminals as C0 do.
-    const bool c1 = length == 2 && c == 0xC2 && static_cast<unsigned char>(text[used + 1]) < 0xA0;
-    if (length == 0 || c < 0x20 || c == 0x7F || c == '\\' || c1) {
-      for (std::size_t i = 0; i < (length == 0 ? 1 : length); ++i) {
-        const auto b = static_cast<unsigned char>(text[used + i]);
+    const bool c1 = length == 2 && c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    const bool escaped = length == 0 || c < 0x20 || c == 0x7F || c == '\\' || c1;
+    if (out.size() + whole.size() * (escaped ? 4 : 1) > most) return out + "...";
+    if (escaped) {
+      for (const char byte : whole) {
+        const auto b = static_cast<unsigned char>(byte);
         out += {'\\', 'x', kHex[b >> 4], kHex[b & 15]};
       }
-      used += length == 0 ? 1 : length;
     } else {
-      out += text.substr(used, length);
-      used += length;
+      out += whole;
     }
+    text.remove_prefix(whole.size());
   }
   return out;
 }

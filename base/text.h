@@ -29,8 +29,8 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 /// A decimal number of at most `max`; nothing else may stand in `text`, not even a sign. Empty, overlong: nullopt.
 std::optional<std::uint64_t> parse_uint(std::string_view text, std::uint64_t max);
 
-/// `text` with every control character, backslash and byte that is not part of well-formed UTF-8 written as \xNN, cut
-/// with "..." after `most` bytes. What comes from outside is passed through here before a log or a terminal sees it.
+/// `text` with every control character, backslash and byte that is not part of well-formed UTF-8 written as \xNN. At most `most`
+/// bytes so written, cut between characters, then "...". What comes from outside is passed through here before a log or a terminal sees it.
 std::string printable(std::string_view text, std::size_t most = 256);
 
 /// Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).

@@ -74,7 +74,9 @@ TEST(Text, MakesForeignTextSafeForATerminal) {
 TEST(Text, CutsLongForeignTextBetweenCharacters) {
   EXPECT_EQ(printable("abcd", 4), "abcd");
   EXPECT_EQ(printable("abcde", 4), "abcd...");
-  EXPECT_EQ(printable("a\xC3\xBC", 2), "a\xC3\xBC");
+  EXPECT_EQ(printable("a\xC3\xBC", 2), "a...");
+  EXPECT_EQ(printable("a\xC3\xBC", 3), "a\xC3\xBC");
+  EXPECT_EQ(printable(std::string(100, '\xFF'), 9), "\\xff\\xff...");
 }
 
 TEST(Text, KnowsWellFormedUtf8) {  // RFC 3629 §4
