@@ -3,7 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 namespace postern::io::lmdb {
@@ -222,6 +226,54 @@ TEST_F(Lmdb, FileOfAnotherKindIsRefused) {
 TEST_F(Lmdb, OverlongKeyIsAnError) {
   auto txn = *env->begin(Mode::write);
   EXPECT_EQ(txn.put(t, bytes_of(std::string(kMaxKeyBytes + 1, 'k')), {}).error().code, "lmdb.use");
+}
+
+// A process of its own that runs `life` and is killed at its end, or before. Its number.
+int fork_life(const std::function<void()>& life) {
+  const int pid = ::fork();
+  if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  life();
+  ::kill(::getpid(), SIGKILL);
+  std::abort();
+}
+
+// THREATS, "LMDB pitfalls". More lives than LMDB has slots for readers (126); somebody else has the file open all the time, for
+// else the first to open it forgets all readers anyway.
+TEST_F(Lmdb, KilledReadersHoldNoPagesBack) {
+  constexpr int kLives = 250;
+  constexpr std::size_t kBytes = 64 * 1024;
+  env.reset();
+  const std::string path = folder + "/data";
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const int watcher = fork_life([&] {
+    const auto theirs = Env::open(path, {});
+    if (theirs && ::write(ready[1], "r", 1) == 1) ::pause();
+  });
+  char r = 0;
+  ASSERT_EQ(::read(ready[0], &r, 1), 1);
+  const auto one_life = [&] {
+    auto mine = Env::open(path, {});
+    if (!mine) std::_Exit(1);
+    const auto table = (*mine)->table("t");
+    auto writing = (*mine)->begin(Mode::write);
+    if (!table || !writing || !writing->put(*table, bytes_of("k"), Bytes(kBytes, std::byte{1})) || !writing->commit()) std::_Exit(2);
+    auto reading = (*mine)->begin(Mode::read);
+    if (!reading || !*reading->get(*table, bytes_of("k"))) std::_Exit(3);
+    ::kill(::getpid(), SIGKILL);
+  };
+  for (int i = 0; i < kLives; ++i) {
+    int status = 0;
+    const int pid = fork_life(one_life);
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "life " << i << " could not go on: step " << WEXITSTATUS(status);
+  }
+  EXPECT_LT(std::filesystem::file_size(path), 20 * kBytes);
+  ::kill(watcher, SIGKILL);
+  ASSERT_EQ(::waitpid(watcher, nullptr, 0), watcher);
+  ::close(ready[0]);
+  ::close(ready[1]);
 }
 
 }  // namespace
