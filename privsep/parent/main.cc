@@ -119,6 +119,10 @@ int run(const Options& options, Settings settings) {
     last = snapshot.status_json;
     peers.tell_all(Role::web | Role::control, snapshot);
   });
+  // The service manager ends a parent that hangs, as the parent does with its children.
+  io::Timer signs_of_life(loop);
+  if (std::uint64_t within = 0; ::sd_watchdog_enabled(0, &within) > 0)
+    signs_of_life.repeat(std::chrono::ceil<std::chrono::milliseconds>(std::chrono::microseconds(within / 4)), [] { ::sd_notify(0, "WATCHDOG=1"); });
   if (auto started = supervisor.start(); !started) {
     log.error("cannot start", {{"why", started.error().message}});
     supervisor.stop(started.error().message);

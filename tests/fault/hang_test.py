@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Every process stands still at once: the parent ends each, starts it again, and what was taken before is delivered."""
-import os, signal, sys
+"""Every process stands still at once: the parent ends each, starts it again, and what was taken before is delivered.
+The parent itself tells the service manager that it lives."""
+import os, signal, socket, sys
 
 from common import check_ends, check_fate, make_account, make_daemon, mail_load, processes, wait_delivered, wait_until
 from smtp_sink import Sink
@@ -20,9 +21,17 @@ def main():
     if os.geteuid() != 0:
         print("skipped: needs root")
         return 77
-    sink = Sink()
+    sink, manager = Sink(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind("\0postern-hang-test-%d" % os.getpid())
+    manager.settimeout(60)
+    os.environ.update(NOTIFY_SOCKET="@postern-hang-test-%d" % os.getpid(), WATCHDOG_USEC="2000000")
     with make_daemon(sys.argv[1], sink, None, {"server.hang_limit": "%ds" % LIMIT, "verify.enabled": False}) as d:
         make_account(d)
+        told = []
+        while not told or told[-1] != b"WATCHDOG=1" or b"READY=1" not in told:
+            told.append(manager.recv(256))
+        assert told.count(b"READY=1") == 1, told
+        manager.close()
         taken = []
         for i in range(10):
             taken.append("before%d" % i)
