@@ -74,11 +74,34 @@ Result<void> check_else_rows(const Policy& policy) {
   return {};
 }
 
+/// Whether no value can satisfy both. The process's own id may be any.
+bool exclude_each_other(const Clause& one, const Clause& other) {
+  if (one.argument != other.argument || one.self || other.self) return false;
+  if (one.op == Operator::equals) return std::ranges::none_of(one.values, [&](std::uint64_t value) { return other.holds(value, 0); });
+  if (other.op == Operator::equals) return exclude_each_other(other, one);
+  const bool opposite_bits = (one.op == Operator::all_bits && other.op == Operator::no_bits) || (one.op == Operator::no_bits && other.op == Operator::all_bits);
+  return opposite_bits && (one.values.front() & other.values.front()) != 0;
+}
+
+bool can_both_hold(const Rule& one, const Rule& other) {
+  return std::ranges::none_of(one.when, [&](const Clause& a) { return std::ranges::any_of(other.when, [&](const Clause& b) { return exclude_each_other(a, b); }); });
+}
+
+/// The text is read from above, libseccomp orders rules as it likes: two rows that say different things of one call must not meet.
+Result<void> check_overlaps(const Policy& policy) {
+  for (auto row = policy.rules.begin(); row != policy.rules.end(); ++row)
+    for (auto before = policy.rules.begin(); before != row; ++before)
+      if (before->call == row->call && before->action != row->action && !row->when.empty() && can_both_hold(*before, *row))
+        return contradiction(policy, row->call + ": \"" + before->when_text + "\" and \"" + row->when_text + "\" can both hold, and say different things");
+  return {};
+}
+
 }  // namespace
 
 Result<void> check_contradictions(const Policy& policy) {
   TRY(check_network(policy));
   TRY(check_files(policy));
+  TRY(check_overlaps(policy));
   return check_else_rows(policy);
 }
 

@@ -6,6 +6,7 @@
 
 #include "sandbox/limits.h"
 #include "sandbox/policies.h"
+#include "sandbox/seccomp.h"
 
 namespace postern::sandbox {
 namespace {
@@ -96,11 +97,24 @@ TEST(Policy, RefusesRowsThatBelieTheStatements) {
                                  Contradiction{"openat  dirfd >= 0  allow  why\n", "landlock none, but openat"},
                                  Contradiction{"fcntl  op = GETFL|SETFL  allow  why\nfcntl  -  EPERM  else\n", "row for all other"},
                                  Contradiction{"fcntl  op = GETFL  allow  why\nfcntl  op = SETFL  allow  why\nfcntl  -  EPERM  else\n",
-                                               "row for all other"}}) {
+                                               "row for all other"},
+                                 Contradiction{"tgkill  process = SELF  allow  why\ntgkill  process = SELF  ENOENT  why\n", "can both hold"},
+                                 Contradiction{"tgkill  process = SELF  allow  why\ntgkill  process = 1  ENOENT  why\n", "can both hold"},
+                                 Contradiction{"mmap  prot & EXEC  EPERM  why\nmmap  flags & ANONYMOUS  allow  why\n", "can both hold"},
+                                 Contradiction{"mmap  prot & EXEC  kill  why\nmmap  prot & WRITE  allow  why\n", "can both hold"}}) {
     const auto policy = parse(c.rows);
     ASSERT_FALSE(policy) << c.rows;
     EXPECT_EQ(policy.error().code, "policy.contradiction");
     EXPECT_NE(policy.error().message.find(c.words), std::string::npos) << policy.error().message;
+  }
+}
+
+TEST(Policy, RowsThatExcludeEachOtherMaySayDifferentThings) {
+  for (const char* rows : {"fcntl  op = GETFL  allow  why\nfcntl  op = SETFL  EPERM  why\n", "mmap  prot & EXEC  EPERM  why\nmmap  !(prot & EXEC) and flags & ANONYMOUS  allow  why\n",
+                           "mmap  prot & EXEC  EPERM  why\nmmap  prot = WRITE  allow  why\n", "mmap  prot & EXEC  allow  why\nmmap  flags & ANONYMOUS  allow  why\n"}) {
+    const auto policy = parse(rows);
+    ASSERT_TRUE(policy) << policy.error().message;
+    EXPECT_TRUE(Filter::compile(*policy, 1, Filter::OnViolation::report)) << rows;
   }
 }
 
