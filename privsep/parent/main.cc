@@ -69,6 +69,28 @@ Result<void> lock_parent() {
   return {};
 }
 
+/// A file that is not good changes nothing.
+Result<void> reread_settings(const std::string& file, Settings& settings, Supervisor& supervisor, const Log& log) {
+  auto fresh = read_settings(file);
+  if (!fresh) {
+    log.error("the new configuration is not used", {{"why", fresh.error().message}});
+    return tl::unexpected<Error>(fresh.error());
+  }
+  if (const std::string keys = needs_restart(settings, *fresh); !keys.empty())
+    log.warning("these keys take effect at the next start", {{"keys", keys}});
+  settings = *std::move(fresh);
+  supervisor.reload();
+  log.notice("configuration reloaded", {{"file", file}});
+  return {};
+}
+
+/// The service manager ends a parent that hangs, as the parent does with its children: four signs of life within its limit.
+void give_signs_of_life(io::Timer& timer) {
+  std::uint64_t limit = 0;  // microseconds
+  if (::sd_watchdog_enabled(0, &limit) <= 0) return;
+  timer.repeat(std::chrono::ceil<std::chrono::milliseconds>(std::chrono::microseconds(limit / 4)), [] { ::sd_notify(0, "WATCHDOG=1"); });
+}
+
 int run(const Options& options, Settings settings) {
   LogOutput output(settings.get("log.format") == "json" ? LogFormat::json : LogFormat::logfmt);
   const Log log([&](Severity severity, std::string_view line) { output.write("parent", severity, line); }, Severity::info);
@@ -88,19 +110,7 @@ int run(const Options& options, Settings settings) {
     reason = std::move(why);
     loop.stop();
   });
-  const auto reread = [&]() -> Result<void> {
-    auto fresh = read_settings(options.file);
-    if (!fresh) {
-      log.error("the new configuration is not used", {{"why", fresh.error().message}});
-      return tl::unexpected<Error>(fresh.error());
-    }
-    if (const std::string keys = needs_restart(settings, *fresh); !keys.empty())
-      log.warning("these keys take effect at the next start", {{"keys", keys}});
-    settings = *std::move(fresh);
-    supervisor.reload();
-    log.notice("configuration reloaded", {{"file", options.file}});
-    return {};
-  };
+  const auto reread = [&] { return reread_settings(options.file, settings, supervisor, log); };
   ParentService service(log, output, peers, settings, supervisor, reread, outer_filters);
   peers.set_receiver(service.receiver());
   peers.set_closed([&](From peer, std::string_view why) { supervisor.breach(peer, why); });
@@ -119,10 +129,8 @@ int run(const Options& options, Settings settings) {
     last = snapshot.status_json;
     peers.tell_all(Role::web | Role::control, snapshot);
   });
-  // The service manager ends a parent that hangs, as the parent does with its children.
   io::Timer signs_of_life(loop);
-  if (std::uint64_t within = 0; ::sd_watchdog_enabled(0, &within) > 0)
-    signs_of_life.repeat(std::chrono::ceil<std::chrono::milliseconds>(std::chrono::microseconds(within / 4)), [] { ::sd_notify(0, "WATCHDOG=1"); });
+  give_signs_of_life(signs_of_life);
   if (auto started = supervisor.start(); !started) {
     log.error("cannot start", {{"why", started.error().message}});
     supervisor.stop(started.error().message);

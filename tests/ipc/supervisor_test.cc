@@ -342,7 +342,10 @@ TEST_F(House, WordsOnStandardErrorAreLoggedAndAFloodDoesNotStopTheRest) {
   ::kill(process(Role::web).pid, SIGKILL);
   ::kill(process(Role::queue).pid, SIGKILL);
   wait_restart(Role::queue, 1);
-  run_until([this] { return !lines_.empty() && logged("flood 19999"); });
+  EXPECT_TRUE(run_until([this] { return logged("flood 19999"); }));
+  EXPECT_TRUE(logged("event=\"words on standard error\" name=web")) << lines_.back();
+  EXPECT_EQ(process(Role::queue).restarts, 1U);
+  EXPECT_EQ(process(Role::web).restarts, 1U) << "its flood ended it";
 }
 
 }  // namespace
